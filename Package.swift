@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every target of the package is compiled with: the language checks, with warnings as errors.
+let settings: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .enableExperimentalFeature("Lifetimes"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .treatAllWarnings(as: .error),
+]
+
+let basicContainers: Target.Dependency = .product(name: "BasicContainers", package: "swift-collections")
+
+let package = Package(
+  name: "culvert",
+  products: [
+    .executable(name: "culvert", targets: ["culvert"]),
+    .library(name: "Netstack", targets: ["Netstack", "Buffers", "Wire", "Primitives"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    // The embeddable core: no Foundation, no Glibc, no I/O.
+    .target(name: "Primitives", swiftSettings: settings),
+    .target(name: "Buffers", dependencies: ["Primitives"], swiftSettings: settings),
+    .target(name: "Wire", dependencies: ["Primitives"], swiftSettings: settings),
+    .target(
+      name: "Netstack", dependencies: ["Primitives", "Buffers", "Wire", basicContainers], swiftSettings: settings),
+    .target(
+      name: "Simulation", dependencies: ["Primitives", "Buffers", "Wire", "Netstack"], swiftSettings: settings),
+
+    // The edge: Linux.
+    .target(name: "CLinux"),
+    .target(name: "LinuxSystem", dependencies: ["CLinux", "Primitives"], swiftSettings: settings),
+    .target(
+      name: "Links", dependencies: ["Primitives", "Buffers", "Netstack", "LinuxSystem"], swiftSettings: settings),
+    .target(
+      name: "HostSockets", dependencies: ["Primitives", "Buffers", "Netstack", "LinuxSystem", "CLinux"],
+      swiftSettings: settings),
+
+    // The program.
+    .target(name: "Configuration", dependencies: ["Primitives"], swiftSettings: settings),
+    .target(
+      name: "Runtime",
+      dependencies: [
+        "Primitives", "Buffers", "Netstack", "LinuxSystem", "Links", "HostSockets", "Configuration",
+        .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: settings),
+    .executableTarget(
+      name: "culvert",
+      dependencies: [
+        "Runtime", "Configuration", "LinuxSystem", "Primitives",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: settings),
+    .executableTarget(
+      name: "Benchmarks", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation"],
+      swiftSettings: settings),
+
+    .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: settings),
+    .testTarget(name: "BuffersTests", dependencies: ["Buffers"], swiftSettings: settings),
+    .testTarget(name: "WireTests", dependencies: ["Primitives", "Wire"], swiftSettings: settings),
+    .testTarget(
+      name: "NetstackTests", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux", "Primitives"], swiftSettings: settings),
+    .testTarget(
+      name: "HostSocketsTests", dependencies: ["HostSockets", "LinuxSystem", "Netstack", "Buffers", "Primitives"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "LinksTests", dependencies: ["Links", "LinuxSystem", "Netstack", "Buffers", "Primitives"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "ConfigurationTests", dependencies: ["Configuration", "Primitives"], swiftSettings: settings),
+    .testTarget(
+      name: "RuntimeTests", dependencies: ["Runtime", "Configuration", "LinuxSystem", "Netstack", "Primitives"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "SystemTests", dependencies: ["LinuxSystem", "Primitives"], swiftSettings: settings),
+  ],
+  swiftLanguageModes: [.v6]
+)

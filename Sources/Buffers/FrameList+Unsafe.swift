@@ -1,0 +1,60 @@
+/// Frames with memory of their own: what in-memory links and tests hand to the core.
+@safe
+public struct FrameList: ~Copyable {
+  private let memory: UnsafeMutableRawBufferPointer
+  private var used = 0
+  private var storage: FrameBatchStorage
+
+  /// Makes an empty list with room for `capacity` frames of `byteCapacity` bytes together.
+  public init(capacity: Int, byteCapacity: Int) {
+    unsafe memory = .allocate(byteCount: byteCapacity, alignment: 16)
+    storage = FrameBatchStorage(capacity: capacity, pieceCapacity: capacity * 4)
+  }
+
+  deinit { unsafe memory.deallocate() }
+
+  /// The number of frames.
+  public var count: Int { storage.count }
+
+  /// The number of bytes that still fit.
+  public var freeByteCount: Int { unsafe memory.count - used }
+
+  /// Appends a copy of `frame`; bytes beyond `headerLength` become payload pieces of at most `pieceLength` bytes.
+  ///
+  /// By default the whole frame is its header part, as on links whose memory is private.
+  /// - Returns: false, with nothing changed, where the list has no room.
+  public mutating func append(
+    _ frame: Span<UInt8>, port: PortID, headerLength: Int = Int(UInt16.max), pieceLength: Int = Int(UInt16.max),
+    checksum: ChecksumState = .unverified, segmentation: Segmentation? = nil
+  ) -> Bool {
+    let header = min(frame.count, headerLength)
+    let pieces = (frame.count - header + pieceLength - 1) / pieceLength
+    guard !storage.isFull, frame.count <= freeByteCount, pieces <= 4 else { return false }
+    // SAFETY: the room was checked; the memory is never reallocated, and outlives every batch.
+    guard let target = unsafe memory.baseAddress.map({ unsafe $0 + used }) else { return false }
+    unsafe frame.withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress { unsafe target.copyMemory(from: base, byteCount: bytes.count) }
+    }
+    used += frame.count
+    let descriptor = FrameDescriptor(
+      port: port, headerLength: header, byteCount: frame.count, checksum: checksum, segmentation: segmentation)
+    unsafe storage.append(unsafe: target, descriptor: descriptor)
+    for start in stride(from: header, to: frame.count, by: pieceLength) {
+      unsafe storage.appendPiece(
+        unsafe: MemoryRegion(base: target + start, count: min(pieceLength, frame.count - start)))
+    }
+    return true
+  }
+
+  /// Empties the list.
+  public mutating func removeAll() {
+    used = 0
+    storage.removeAll()
+  }
+
+  /// The frames.
+  public var batch: FrameBatch {
+    @_lifetime(borrow self)
+    borrowing get { storage.batch }
+  }
+}

@@ -1,0 +1,1 @@
+// C accessors for what Swift cannot import from the system headers.

@@ -1,0 +1,46 @@
+public import Primitives
+
+/// The virtual network that a `Stack` presents, as QEMU's `-netdev user` does by default.
+public struct NetworkSettings: Hashable, Sendable {
+  /// The guests' IPv4 network.
+  public var ipv4Prefix = IPv4Prefix(containing: IPv4Address(10, 0, 2, 0), length: 24)
+  /// The gateway, which is also the guests' name for the host's loopback.
+  public var ipv4Gateway = IPv4Address(10, 0, 2, 2)
+  /// The virtual resolver.
+  public var ipv4Resolver = IPv4Address(10, 0, 2, 3)
+  /// The first address that DHCP leases.
+  public var ipv4FirstLease = IPv4Address(10, 0, 2, 15)
+  /// How many addresses DHCP leases.
+  public var ipv4LeaseCount = 16
+  /// The guests' IPv6 network.
+  public var ipv6Prefix = IPv6Prefix(containing: IPv6Address(high: 0xfec0 << 48, low: 0), length: 64)
+  /// The IPv6 name for the host's loopback.
+  public var ipv6Gateway = IPv6Address(high: 0xfec0 << 48, low: 2)
+  /// The virtual resolver over IPv6.
+  public var ipv6Resolver = IPv6Address(high: 0xfec0 << 48, low: 3)
+  /// The longest IP packet that guests are advised to send and may be sent, in bytes (DHCP option 26).
+  public var mtu = 65_520
+  /// The guest's name that DHCP gives out (option 12), empty for none.
+  public var hostname = ""
+  /// The domain that DHCP gives out (option 15), empty for none.
+  public var domainName = ""
+  /// The domains to search that DHCP gives out (option 119).
+  public var searchDomains: [String] = []
+  /// Whether guests reach the host's loopback through the gateway's address.
+  public var allowsHostLoopback = true
+  /// Whether guests reach link-local addresses, where clouds serve their metadata.
+  public var allowsLinkLocal = false
+  /// The most flows at once, listeners included.
+  public var maximumFlows = 16_384
+
+  /// The default network.
+  public init() {}
+
+  /// The hardware address under which the stack answers, made of the gateway's address: 52:55:0a:00:02:02.
+  public var gatewayMAC: MACAddress { Self.hardwareAddress(of: ipv4Gateway) }
+
+  /// The hardware address of an IPv4 address of the stack: 52:55 and the four bytes of the address.
+  public static func hardwareAddress(of address: IPv4Address) -> MACAddress {
+    MACAddress(bits: 0x5255 << 32 | UInt64(address.bits))
+  }
+}

@@ -1,0 +1,142 @@
+public import Buffers
+public import Primitives
+
+/// Why a frame or a flow was not carried on. Never an error of ours: a stranger's fault, or a limit.
+public enum DropReason: UInt8, CaseIterable, Hashable, Sendable {
+  /// The frame or a header in it is shorter than it must be, or lies about its length.
+  case malformed
+  /// A frame for another station.
+  case notForUs
+  /// An EtherType, IP protocol or message that the stack does not speak.
+  case unknownProtocol
+  /// A checksum is wrong.
+  case badChecksum
+  /// The IP packet is a fragment that could not be put together.
+  case fragment
+  /// The source address is not one that a guest may use.
+  case badSource
+  /// The destination is never carried to a host socket.
+  case forbiddenDestination
+  /// The time to live ran out at the gateway.
+  case hopLimitExceeded
+  /// The link to the guest had no room.
+  case linkFull
+  /// The guest's hardware address is not known.
+  case unresolvedNeighbor
+  /// No flow for the packet, and it cannot start one.
+  case noFlow
+  /// A table, pool or the host's descriptors were used up.
+  case exhausted
+  /// A TCP segment outside the window, or otherwise unacceptable.
+  case unacceptableSegment
+  /// The host's socket did not take the datagram.
+  case hostRefused
+  /// A datagram from a host that the guest never spoke to.
+  case filtered
+  /// A DHCP message that gets no answer.
+  case ignoredRequest
+}
+
+/// How a flow ended.
+public enum FlowEnd: Hashable, Sendable {
+  /// Both sides finished.
+  case finished
+  /// The guest reset it.
+  case resetByGuest
+  /// The host's peer reset or refused it, or the host failed it.
+  case failed(HostError)
+  /// Nobody answered, or nothing was said, for too long.
+  case timedOut
+  /// It made room for another flow, or its link was lost.
+  case evicted
+  /// The network was shut down.
+  case shutDown
+}
+
+/// A flow's state, by the names of RFC 9293 section 3.3.2 for TCP.
+public enum FlowState: String, Hashable, Sendable {
+  /// The host's connect is under way; the guest's SYN is not answered yet.
+  case connecting = "CONNECTING"
+  case synSent = "SYN-SENT"
+  case synReceived = "SYN-RECEIVED"
+  case established = "ESTABLISHED"
+  case finWait1 = "FIN-WAIT-1"
+  case finWait2 = "FIN-WAIT-2"
+  case closeWait = "CLOSE-WAIT"
+  case closing = "CLOSING"
+  case lastAck = "LAST-ACK"
+  case timeWait = "TIME-WAIT"
+  /// The guest has reset the connection; what it had acknowledged is still being delivered to the host's peer.
+  case draining = "DRAINING"
+  /// A UDP flow on a socket of its own that is open to any peer the guest has spoken to.
+  case mapped = "MAPPED"
+  /// A UDP flow on a connected socket.
+  case connected = "CONNECTED"
+  /// A UDP flow of a forward's client.
+  case forwarded = "FORWARDED"
+}
+
+/// A flow as people want to see it in a log or a table.
+public struct FlowSummary: Hashable, Sendable {
+  /// The flow's name.
+  public var id: FlowID
+  /// Its transport.
+  public var transport: Transport
+  /// The guest's end.
+  public var guest: Endpoint
+  /// The other end as the guest sees it.
+  public var remote: Endpoint
+  /// The other end as the host sees it.
+  public var host: Endpoint
+  /// Whether the host's side began it (a port forward).
+  public var isInbound: Bool
+  /// The state in the field's words: ESTABLISHED, TIME-WAIT, or for UDP its kind.
+  public var state: FlowState
+  /// Payload bytes that came from the guest.
+  public var bytesFromGuest: UInt64
+  /// Payload bytes that went to the guest.
+  public var bytesToGuest: UInt64
+
+  /// Makes a summary of its parts.
+  public init(
+    id: FlowID, transport: Transport, guest: Endpoint, remote: Endpoint, host: Endpoint, isInbound: Bool,
+    state: FlowState, bytesFromGuest: UInt64, bytesToGuest: UInt64
+  ) {
+    self.id = id
+    self.transport = transport
+    self.guest = guest
+    self.remote = remote
+    self.host = host
+    self.isInbound = isInbound
+    self.state = state
+    self.bytesFromGuest = bytesFromGuest
+    self.bytesToGuest = bytesToGuest
+  }
+}
+
+/// Who watches the core: for logs and metrics. Every requirement has a default that does nothing and costs nothing.
+public protocol Observer: ~Copyable {
+  /// A frame, packet or message was dropped.
+  mutating func dropped(_ reason: DropReason, on port: PortID)
+  /// A flow began.
+  mutating func opened(_ flow: FlowSummary)
+  /// A flow ended.
+  mutating func closed(_ flow: FlowSummary, end: FlowEnd)
+  /// A guest was seen at a hardware address, the first time or after a change.
+  mutating func learned(_ address: IPAddress, at hardware: MACAddress, on port: PortID)
+  /// DHCP gave an address to a guest.
+  mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String)
+}
+
+extension Observer where Self: ~Copyable {
+  /// Does nothing.
+  public mutating func dropped(_ reason: DropReason, on port: PortID) {}
+  /// Does nothing.
+  public mutating func opened(_ flow: FlowSummary) {}
+  /// Does nothing.
+  public mutating func closed(_ flow: FlowSummary, end: FlowEnd) {}
+  /// Does nothing.
+  public mutating func learned(_ address: IPAddress, at hardware: MACAddress, on port: PortID) {}
+  /// Does nothing.
+  public mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String) {}
+}
