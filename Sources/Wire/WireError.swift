@@ -1,1 +1,15 @@
-// filled by the wire formats
+/// Why bytes are not the packet that they were taken for.
+public enum WireError: Error, Hashable, Sendable {
+  /// The bytes end before the header does. Both count in bytes from the header's first.
+  case truncated(needed: Int, available: Int)
+  /// The version field is another protocol's.
+  case badVersion(UInt8)
+  /// The header's length field, in bytes, is below the minimum of its protocol.
+  case badHeaderLength(Int)
+  /// The packet's length field, in bytes, is shorter than its own header or longer than what arrived.
+  case badTotalLength(Int, available: Int)
+  /// The message is for another kind of hardware or network than Ethernet and IPv4.
+  case unsupportedHardware
+  /// A domain name has an empty label, a label over 63 bytes, or more than 255 bytes in all.
+  case badDomainName
+}
