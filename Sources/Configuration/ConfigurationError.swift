@@ -1,0 +1,18 @@
+/// An operator's mistake in a setting: where it is, and what is wrong with it.
+public struct ConfigurationError: Error, Hashable, Sendable {
+  /// The setting's name, with an index where it may be given several times: `hostfwd[1]`.
+  public let path: String
+  /// What is wrong, and what to do about it.
+  public let message: String
+
+  /// Makes an error of its parts.
+  public init(_ path: String, _ message: String) {
+    self.path = path
+    self.message = message
+  }
+}
+
+extension ConfigurationError: CustomStringConvertible {
+  /// `path: message`.
+  public var description: String { "\(path): \(message)" }
+}

@@ -1,0 +1,105 @@
+public import Primitives
+
+/// A port of the host that leads to a guest, as an operator asks for it.
+public struct HostForward: Hashable, Sendable {
+  /// Which transport's port is forwarded.
+  public enum Transport: String, Hashable, Sendable { case tcp, udp }
+
+  /// TCP or UDP.
+  public var transport: Transport
+  /// Where the host listens; port 0 lets the host choose.
+  public var host: Endpoint
+  /// The guest's address, nil for the first address that DHCP leases.
+  public var guestAddress: IPAddress?
+  /// The guest's port, at least 1.
+  public var guestPort: UInt16
+
+  /// Makes a forward of its parts.
+  public init(transport: Transport, host: Endpoint, guestAddress: IPAddress?, guestPort: UInt16) {
+    self.transport = transport
+    self.host = host
+    self.guestAddress = guestAddress
+    self.guestPort = guestPort
+  }
+}
+
+extension HostForward {
+  /// Why a rule could not be read, in QEMU's words.
+  public struct SyntaxError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The rule as it was given.
+    public let rule: String
+    /// What is wrong with it.
+    public let reason: String
+
+    /// QEMU's message.
+    public var description: String { "Invalid host forwarding rule '\(rule)' (\(reason))" }
+  }
+
+  /// Reads a rule in QEMU's syntax, `[tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT`.
+  ///
+  /// An empty protocol is TCP, an empty host address every IPv4 address of the host, an empty guest address the first
+  /// lease. Ports may be written in C's bases. Beyond QEMU, an IPv6 address may stand in brackets.
+  public init(rule: String) throws(SyntaxError) {
+    var rest = Substring(rule)
+    func field(upTo separator: Character, orFail reason: String) throws(SyntaxError) -> Substring {
+      guard let field = rest.removeField(upTo: separator) else { throw SyntaxError(rule: rule, reason: reason) }
+      return field
+    }
+    func address(_ text: Substring, orFail reason: String) throws(SyntaxError) -> IPAddress? {
+      guard !text.isEmpty else { return nil }
+      guard let address = IPAddress(forwardField: text) else { throw SyntaxError(rule: rule, reason: reason) }
+      return address
+    }
+    func port(_ text: Substring, from lowest: UInt32, orFail reason: String) throws(SyntaxError) -> UInt16 {
+      guard let number = UInt32(anyBase: text), number >= lowest, let port = UInt16(exactly: number) else {
+        throw SyntaxError(rule: rule, reason: reason)
+      }
+      return port
+    }
+
+    switch try field(upTo: ":", orFail: "No : separators") {
+    case "", "tcp": transport = .tcp
+    case "udp": transport = .udp
+    default: throw SyntaxError(rule: rule, reason: "Bad protocol name")
+    }
+    let hostField = try field(upTo: ":", orFail: "Missing : separator")
+    let hostAddress = try address(hostField, orFail: "Bad host address") ?? IPAddress(IPv4Address.any)
+    let hostPort = try field(upTo: "-", orFail: "Bad host port separator")
+    host = Endpoint(hostAddress, port: try port(hostPort, from: 0, orFail: "Bad host port"))
+    guestAddress = try address(field(upTo: ":", orFail: "Missing guest address"), orFail: "Bad guest address")
+    guestPort = try port(rest, from: 1, orFail: "Bad guest port")
+  }
+}
+
+extension HostForward: CustomStringConvertible {
+  /// The rule in QEMU's syntax.
+  public var description: String {
+    func text(_ address: IPAddress) -> String { address.family == .ipv6 ? "[\(address)]" : "\(address)" }
+    return "\(transport.rawValue):\(text(host.address)):\(host.port)-\(guestAddress.map(text) ?? ""):\(guestPort)"
+  }
+}
+
+extension Substring {
+  /// Takes what stands before the next `separator`, and the separator; nil, with nothing taken, where there is none.
+  /// A separator inside a leading pair of brackets does not count.
+  fileprivate mutating func removeField(upTo separator: Character) -> Substring? {
+    let start = hasPrefix("[") ? (firstIndex(of: "]") ?? startIndex) : startIndex
+    guard let end = self[start...].firstIndex(of: separator) else { return nil }
+    let field = self[..<end]
+    self = self[index(after: end)...]
+    return field
+  }
+}
+
+extension IPAddress {
+  /// Parses an address as it stands in a forwarding rule: IPv4 as `inet_aton` reads it, or IPv6 in brackets.
+  fileprivate init?(forwardField text: Substring) {
+    if text.hasPrefix("["), text.hasSuffix("]") {
+      guard let address = IPv6Address(text.dropFirst().dropLast()) else { return nil }
+      self.init(address)
+    } else {
+      guard let address = IPv4Address(inetAton: text) else { return nil }
+      self.init(address)
+    }
+  }
+}

@@ -1,0 +1,102 @@
+internal import Primitives
+
+/// A command line that starts QEMU, to be read and to have a network added.
+public struct QEMUCommandLine: Hashable, Sendable {
+  /// The words, the program first.
+  public let words: [String]
+
+  /// Takes the words of a command line.
+  public init(_ words: [String]) throws(ConfigurationError) {
+    guard let program = words.first, !program.isEmpty else {
+      throw ConfigurationError("run", "the command that starts QEMU is missing; put it behind '--'")
+    }
+    self.words = words
+  }
+
+  /// The program, as it is looked up in PATH.
+  public var program: String { words[0] }
+
+  /// Whether QEMU goes to the background, so that the end of the process that was started is not the guest's.
+  public var daemonizes: Bool { options.contains { $0.name == "daemonize" } }
+
+  /// The words with what attaches the guest to Culvert at their end.
+  ///
+  /// The network `netdev` is a stream on the inherited descriptor `descriptor` (QEMU 7.2 and later). A device is
+  /// added unless the words refer to `netdev` already: of the model `nic` if given, else virtio in the kind that the
+  /// machine takes, else the board's own.
+  public func attaching(
+    descriptor: Int32, netdev: String = "net0", nic: String? = nil
+  ) throws(ConfigurationError) -> [String] {
+    let options = options
+    if let rival = options.first(where: { $0.defines(netdev: netdev) }) {
+      throw ConfigurationError(
+        "-\(rival.name) \(rival.value)",
+        "the guest's network '\(netdev)' is Culvert's; leave this option out, or name another with --netdev-id")
+    }
+    let stream = ["-netdev", "stream,id=\(netdev.qemuEscaped),server=off,addr.type=fd,addr.str=\(descriptor)"]
+    guard !options.contains(where: { $0.uses(netdev: netdev) }) else { return words + stream }
+    return words + stream + device(for: netdev, model: nic, among: options)
+  }
+
+  private func device(for netdev: String, model: String?, among options: [QEMUOption]) -> [String] {
+    let reference = "netdev=\(netdev.qemuEscaped)"
+    if let model { return ["-device", "\(model),\(reference)"] }
+    let machine = QEMUProperties(merging: options.filter { $0.name == "machine" || $0.name == "M" })
+    guard machine.implied("type") != "none" else { return [] }
+    let file = program.split(separator: "/").last.map(String.init) ?? program
+    switch QEMUNetworkDevice(program: file, machine: machine) {
+    case .model(let name): return ["-device", "\(name),\(reference)"]
+    case .onBoard: return ["-net", "nic,\(reference)"]
+    }
+  }
+
+  private var options: [QEMUOption] { QEMUOption.options(in: Array(words.dropFirst())) }
+}
+
+extension QEMUOption {
+  /// Whether the option makes a network called `netdev`.
+  fileprivate func defines(netdev: String) -> Bool {
+    switch name {
+    case "netdev", "nic": QEMUProperties(value)["id"] == netdev
+    default: false
+    }
+  }
+
+  /// Whether the option connects a device to the network `netdev`.
+  fileprivate func uses(netdev: String) -> Bool {
+    switch name {
+    case "device", "net", "netdev": QEMUProperties(value)["netdev"] == netdev
+    case "set", "global": value.hasSuffix(".netdev=\(netdev)")
+    default: false
+    }
+  }
+}
+
+extension LinkAddress {
+  /// The options of QEMU that attach a guest to this link, nil where it depends on the descriptor's other end.
+  ///
+  /// Where Culvert listens QEMU connects, and the other way about. A path is absolute or relative to where QEMU runs.
+  public func qemuOptions(netdev: String = "net0") -> [String]? {
+    let (server, address) =
+      switch self {
+      case .listenUnix(let path): ("off", "addr.type=unix,addr.path=\(path.qemuEscaped)")
+      case .connectUnix(let path): ("on", "addr.type=unix,addr.path=\(path.qemuEscaped)")
+      case .listenTCP(let endpoint):
+        ("off", "addr.type=inet,addr.host=\(endpoint.reachableHost),addr.port=\(endpoint.port)")
+      case .connectTCP(let endpoint): ("on", "addr.type=inet,addr.host=\(endpoint.address),addr.port=\(endpoint.port)")
+      case .descriptor: ("", "")
+      }
+    guard !address.isEmpty else { return nil }
+    return [
+      "-netdev", "stream,id=\(netdev),server=\(server),\(address)", "-device", "virtio-net-pci,netdev=\(netdev)",
+    ]
+  }
+}
+
+extension Endpoint {
+  /// An address under which a local client reaches a listener on this one.
+  fileprivate var reachableHost: IPAddress {
+    guard address.isAny else { return address }
+    return address.family == .ipv4 ? IPAddress(IPv4Address.loopback) : IPAddress(IPv6Address.loopback)
+  }
+}

@@ -1,0 +1,59 @@
+import Primitives
+import Testing
+
+@testable import Configuration
+
+struct HostForwardTests {
+  @Test(arguments: [
+    ("tcp::8080-:80", "tcp:0.0.0.0:8080-:80"),
+    ("::2222-:22", "tcp:0.0.0.0:2222-:22"),
+    ("udp:127.0.0.1:5353-10.0.2.16:53", "udp:127.0.0.1:5353-10.0.2.16:53"),
+    ("tcp:127.1:0x1f90-:0120", "tcp:127.0.0.1:8080-:80"),
+    ("tcp::0-:65535", "tcp:0.0.0.0:0-:65535"),
+    ("tcp:[::1]:8080-:80", "tcp:[::1]:8080-:80"),
+    ("tcp:[2001:db8::7]:443-[fec0::15]:443", "tcp:[2001:db8::7]:443-[fec0::15]:443"),
+  ])
+  func `a rule in QEMU's syntax is read`(rule: String, canonical: String) throws {
+    let forward = try HostForward(rule: rule)
+    #expect(forward.description == canonical)
+    #expect(try HostForward(rule: canonical) == forward)
+  }
+
+  @Test func `what a rule leaves out has QEMU's defaults`() throws {
+    let forward = try HostForward(rule: "::2222-:22")
+    #expect(forward.transport == .tcp)
+    #expect(forward.host == Endpoint(.any, port: 2222))
+    #expect(forward.guestAddress == nil)
+    #expect(forward.guestPort == 22)
+  }
+
+  @Test(arguments: [
+    ("bogus", "No : separators"),
+    ("", "No : separators"),
+    ("sctp::1-:1", "Bad protocol name"),
+    ("TCP::1-:1", "Bad protocol name"),
+    ("tcp:8080", "Missing : separator"),
+    ("tcp:localhost:8080-:80", "Bad host address"),
+    ("tcp:1.2.3.256:8080-:80", "Bad host address"),
+    ("tcp:[::1:8080-:80", "Bad host address"),
+    ("tcp:[1.2.3.4]:8080-:80", "Bad host address"),
+    ("tcp::8080", "Bad host port separator"),
+    ("tcp::-:80", "Bad host port"),
+    ("tcp::65536-:80", "Bad host port"),
+    ("tcp::-1-:80", "Bad host port"),
+    ("tcp::http-:80", "Bad host port"),
+    ("tcp::8080-80", "Missing guest address"),
+    ("tcp::8080-guest:80", "Bad guest address"),
+    ("tcp::8080-:", "Bad guest port"),
+    ("tcp::8080-:0", "Bad guest port"),
+    ("tcp::8080-:80x", "Bad guest port"),
+    ("tcp::8080-:65536", "Bad guest port"),
+  ])
+  func `a wrong rule is refused in QEMU's words`(rule: String, reason: String) {
+    #expect {
+      try HostForward(rule: rule)
+    } throws: { error in
+      "\(error)" == "Invalid host forwarding rule '\(rule)' (\(reason))"
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import Primitives
+import Testing
+
+@testable import Configuration
+
+struct VirtualNetworkTests {
+  @Test func `without options the network is QEMU's`() throws {
+    let network = try VirtualNetwork(NetworkOptions())
+    #expect(network.prefix.description == "10.0.2.0/24")
+    #expect(network.gateway == IPv4Address(10, 0, 2, 2))
+    #expect(network.resolver == IPv4Address(10, 0, 2, 3))
+    #expect(network.firstLease == IPv4Address(10, 0, 2, 15))
+    #expect(network.mtu == 65_520)
+    #expect(network.upstreamResolver == nil)
+    #expect(network.allowsHostLoopback && !network.allowsLinkLocal)
+  }
+
+  @Test(arguments: [
+    ("192.168.76.0/24", "192.168.76.0/24", "192.168.76.2", "192.168.76.3", "192.168.76.15"),
+    ("192.168.76.9/255.255.255.0", "192.168.76.0/24", "192.168.76.2", "192.168.76.3", "192.168.76.15"),
+    ("10.0.2.0", "10.0.0.0/8", "10.0.2.2", "10.0.2.3", "10.0.2.15"),
+    ("172.20.0.0", "172.16.0.0/12", "172.16.2.2", "172.16.2.3", "172.16.2.15"),
+    ("172.32.0.0", "172.32.0.0/16", "172.32.2.2", "172.32.2.3", "172.32.2.15"),
+    ("192.168.9.0", "192.168.0.0/16", "192.168.2.2", "192.168.2.3", "192.168.2.15"),
+    ("198.19.0.0", "198.18.0.0/15", "198.18.2.2", "198.18.2.3", "198.18.2.15"),
+    ("230.1.2.0", "230.1.2.0/24", "230.1.2.2", "230.1.2.3", "230.1.2.15"),
+    ("200.1.2.0", "200.1.2.0/28", "200.1.2.2", "200.1.2.3", "200.1.2.15"),
+    ("10.1.0.0/16", "10.1.0.0/16", "10.1.2.2", "10.1.2.3", "10.1.2.15"),
+  ])
+  func `addresses follow the network by QEMU's rules`(
+    net: String, prefix: String, gateway: String, resolver: String, firstLease: String
+  ) throws {
+    var options = NetworkOptions()
+    options.net = net
+    let network = try VirtualNetwork(options)
+    #expect(network.prefix.description == prefix)
+    #expect(network.gateway.description == gateway)
+    #expect(network.resolver.description == resolver)
+    #expect(network.firstLease.description == firstLease)
+  }
+
+  /// A wrong option: how to set it, and the message it brings.
+  struct Mistake: Sendable, CustomTestStringConvertible {
+    let message: String
+    let apply: @Sendable (inout NetworkOptions) -> Void
+
+    init(_ message: String, _ apply: @escaping @Sendable (inout NetworkOptions) -> Void) {
+      self.message = message
+      self.apply = apply
+    }
+
+    var testDescription: String { message }
+  }
+
+  static let mistakes = [
+    Mistake("net: Failed to parse netmask") { $0.net = "10.0.2" + ".x" },
+    Mistake("net: Failed to parse netmask (trailing chars)") { $0.net = "10.0.2.0/24x" },
+    Mistake("net: Invalid netmask provided (must be in range 4-32)") { $0.net = "10.0.2.0/3" },
+    Mistake("net: Invalid netmask provided (must be in range 4-32)") { $0.net = "10.0.2.0/33" },
+    Mistake("net: Invalid netmask provided (must be in range 4-32)") { $0.net = "10.0.2.0/255.0.255.0" },
+    Mistake("host: Failed to parse host") { $0.host = "gateway" },
+    Mistake("host: Host doesn't belong to network") { $0.host = "10.0.3.2" },
+    Mistake("dns: Failed to parse DNS") { $0.dns = "dns" },
+    Mistake("dns: DNS must be different from host") { $0.dns = "10.0.2.2" },
+    Mistake("dhcpstart: Failed to parse DHCP start address") { $0.dhcpstart = "first" },
+    Mistake("dhcpstart: DHCP doesn't belong to network") { $0.dhcpstart = "10.0.3.15" },
+    Mistake("dhcpstart: DHCP must be different from host and DNS") { $0.dhcpstart = "10.0.2.3" },
+    Mistake("hostname: 'vhostname' parameter cannot exceed 255 bytes") {
+      $0.hostname = String(repeating: "a", count: 256)
+    },
+    Mistake("domainname: 'domainname' parameter cannot be empty") { $0.domainname = "" },
+    Mistake("domainname: 'domainname' parameter cannot exceed 255 bytes") {
+      $0.domainname = String(repeating: "a", count: 256)
+    },
+    Mistake("dnssearch[1]: 'a..b' is not a domain name") { $0.dnssearch = ["example.org", "a..b"] },
+    Mistake("mtu: 575 is out of range; give 576 to 65520 bytes") { $0.mtu = 575 },
+    Mistake("mtu: 65521 is out of range; give 576 to 65520 bytes") { $0.mtu = 65_521 },
+    Mistake("hostfwd[1]: Invalid host forwarding rule 'x' (No : separators)") { $0.hostfwd = ["tcp::1-:1", "x"] },
+    Mistake("dns-upstream: 'dns.example' is not ADDRESS[:PORT]; write IPv6 with a port as [::1]:53") {
+      $0.dnsUpstream = "dns.example"
+    },
+  ]
+
+  @Test(arguments: mistakes)
+  func `a wrong option is refused with its name`(mistake: Mistake) {
+    var options = NetworkOptions()
+    mistake.apply(&options)
+    #expect {
+      try VirtualNetwork(options)
+    } throws: { error in
+      "\(error)" == mistake.message
+    }
+  }
+
+  @Test func `the resolver may lie outside the network`() throws {
+    var options = NetworkOptions()
+    options.dns = "192.0.2.53"
+    #expect(try VirtualNetwork(options).resolver == IPv4Address(192, 0, 2, 53))
+  }
+
+  @Test(arguments: [
+    ("192.0.2.1", "192.0.2.1:53"), ("192.0.2.1:5353", "192.0.2.1:5353"), ("::1", "[::1]:53"),
+    ("[::1]:5353", "[::1]:5353"), ("[2001:db8::1]", "[2001:db8::1]:53"),
+  ])
+  func `an upstream resolver may carry a port`(text: String, endpoint: String) throws {
+    var options = NetworkOptions()
+    options.dnsUpstream = text
+    #expect(try VirtualNetwork(options).upstreamResolver?.description == endpoint)
+  }
+
+  @Test(arguments: ["", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:+5", "[::1", "[1.2.3.4]:53", "::1:x"])
+  func `a wrong upstream resolver is refused`(text: String) {
+    var options = NetworkOptions()
+    options.dnsUpstream = text
+    #expect(throws: ConfigurationError.self) { try VirtualNetwork(options) }
+  }
+
+  @Test(arguments: [
+    ("10.0.2.15", UInt32(0x0a00_020f)), ("10.527", 0x0a00_020f), ("0xa.0.01017", 0x0a00_020f),
+    ("0x0a00020f", 0x0a00_020f),
+    ("4294967295", 0xffff_ffff), ("0", 0),
+  ])
+  func `IPv4 addresses are read as inet_aton reads them`(text: String, bits: UInt32) {
+    #expect(IPv4Address(inetAton: text)?.bits == bits)
+  }
+
+  @Test(arguments: [
+    "", ".", "1.", "1..2", "256.1.1.1", "1.2.3.4.5", "1.2.65536", "4294967296", "08", "0x", "-1", "+1", "1 ",
+  ])
+  func `what inet_aton refuses is refused`(text: String) {
+    #expect(IPv4Address(inetAton: text) == nil)
+  }
+}
