@@ -1,0 +1,166 @@
+import CLinux
+import Glibc
+
+/// An open descriptor that belongs to this value and is closed with it.
+public struct FileDescriptor: ~Copyable, Sendable {
+  /// The descriptor's number.
+  public let rawValue: Int32
+
+  /// Takes over an open descriptor.
+  public init(owning rawValue: Int32) { self.rawValue = rawValue }
+
+  // A failed close has closed all the same (Linux); there is nothing to do about it, and nothing to retry.
+  deinit { _ = Glibc.close(rawValue) }
+
+  /// Gives the descriptor up, open, to the caller.
+  public consuming func take() -> Int32 {
+    let number = rawValue
+    discard self
+    return number
+  }
+
+  /// A second descriptor for the same open file, which children do not inherit.
+  public func duplicate() throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: try checked("duplicate a descriptor") { clinux_duplicate(rawValue, 0) })
+  }
+
+  /// Makes reads and writes return at once when they would wait.
+  public func setNonBlocking() throws(SystemError) {
+    try checked("make a descriptor non-blocking") { clinux_set_nonblocking(rawValue) }
+  }
+
+  /// Keeps children from inheriting the descriptor.
+  public func setCloseOnExec() throws(SystemError) {
+    try checked("keep a descriptor from children") { clinux_set_close_on_exec(rawValue) }
+  }
+
+  /// Reads to the start of `bytes`.
+  /// - Returns: how many bytes came, 0 at the end; nil where it would have to wait.
+  public func read(into bytes: inout MutableSpan<UInt8>) throws(SystemError) -> Int? {
+    // SAFETY: the system writes only within the span's bounds.
+    let count = unsafe bytes.withUnsafeMutableBytes { buffer in
+      uninterrupted { unsafe Glibc.read(rawValue, buffer.baseAddress, buffer.count) }
+    }
+    return try Self.orWait(count, "read from a descriptor")
+  }
+
+  /// Writes from the start of `bytes`.
+  /// - Returns: how many bytes were taken; nil where it would have to wait.
+  public func write(_ bytes: Span<UInt8>) throws(SystemError) -> Int? {
+    // SAFETY: the system reads only within the span's bounds.
+    let count = unsafe bytes.withUnsafeBytes { buffer in
+      uninterrupted { unsafe Glibc.write(rawValue, buffer.baseAddress, buffer.count) }
+    }
+    return try Self.orWait(count, "write to a descriptor")
+  }
+
+  /// Writes all of `text`, waiting as the descriptor does.
+  public func write(_ text: String) throws(SystemError) {
+    let bytes = Array(text.utf8)
+    var rest = bytes.span
+    while !rest.isEmpty {
+      guard let written = try write(rest) else { throw SystemError(EAGAIN, "write to a descriptor") }
+      rest = rest.extracting(droppingFirst: written)
+    }
+  }
+
+  /// Turns a count below 0 into nil, where the call would have had to wait, or into an error.
+  static func orWait(_ count: Int, _ operation: StaticString) throws(SystemError) -> Int? {
+    if count >= 0 { return count }
+    guard errno == EAGAIN || errno == EWOULDBLOCK else { throw .last(operation) }
+    return nil
+  }
+
+  /// Opens a file to read.
+  public static func open(reading path: String) throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: try checked("open", path) { unsafe clinux_open(path, O_RDONLY, 0) })
+  }
+
+  /// Opens a file to write, emptied, made with `mode` where there is none.
+  public static func open(replacing path: String, mode: UInt32) throws(SystemError) -> FileDescriptor {
+    let flags = O_WRONLY | O_CREAT | O_TRUNC
+    return FileDescriptor(owning: try checked("write", path) { unsafe clinux_open(path, flags, mode) })
+  }
+
+  /// The two ends of a pipe.
+  public static func pipe() throws(SystemError) -> DescriptorPair {
+    var pair: (Int32, Int32) = (-1, -1)
+    // SAFETY: a pair of Int32 has the layout of `int[2]`.
+    try checked("make a pipe") {
+      unsafe withUnsafeMutableBytes(of: &pair) { bytes in
+        unsafe clinux_pipe(bytes.assumingMemoryBound(to: Int32.self).baseAddress)
+      }
+    }
+    return DescriptorPair(first: FileDescriptor(owning: pair.0), second: FileDescriptor(owning: pair.1))
+  }
+}
+
+/// Two descriptors that were made together: the ends of a pipe (reading, writing) or of a pair of sockets.
+public struct DescriptorPair: ~Copyable, Sendable {
+  /// The first end.
+  public let first: FileDescriptor
+  /// The second end.
+  public let second: FileDescriptor
+
+  /// Makes a pair of its ends.
+  public init(first: consuming FileDescriptor, second: consuming FileDescriptor) {
+    self.first = first
+    self.second = second
+  }
+
+  /// Gives the ends up to the caller.
+  public consuming func take() -> (first: Int32, second: Int32) { (first.take(), second.take()) }
+}
+
+/// Which file a path or a descriptor stands for, however it is named.
+public struct FileIdentity: Hashable, Sendable {
+  /// The device that holds the file.
+  public let device: UInt64
+  /// The file's inode on that device.
+  public let inode: UInt64
+  /// The file's type and permissions (`st_mode`).
+  public let mode: UInt32
+
+  /// Looks up what `path` names; a symbolic link stands for itself.
+  public init(path: String) throws(SystemError) {
+    var (device, inode, mode): (UInt64, UInt64, UInt32) = (0, 0, 0)
+    try checked("look up", path) { unsafe clinux_path_identity(path, &device, &inode, &mode) }
+    (self.device, self.inode, self.mode) = (device, inode, mode)
+  }
+
+  /// Looks up what a descriptor stands for.
+  public init(descriptor: Int32) throws(SystemError) {
+    var (device, inode, mode): (UInt64, UInt64, UInt32) = (0, 0, 0)
+    try checked("look up descriptor", "\(descriptor)") { unsafe clinux_identity(descriptor, &device, &inode, &mode) }
+    (self.device, self.inode, self.mode) = (device, inode, mode)
+  }
+
+  /// Whether it is a socket, or a socket's path.
+  public var isSocket: Bool { clinux_is_socket_mode(mode) != 0 }
+  /// The permission bits.
+  public var permissions: UInt32 { mode & 0o7777 }
+}
+
+/// Operations on paths.
+public enum FileSystem {
+  /// Removes a file's name.
+  public static func unlink(_ path: String) throws(SystemError) {
+    try checked("remove", path) { unsafe Glibc.unlink(path) }
+  }
+
+  /// Removes a file's name if it still stands for `identity`; whatever took its place stays.
+  public static func unlink(_ path: String, ifStill identity: FileIdentity) throws(SystemError) {
+    do {
+      let current = try FileIdentity(path: path)
+      guard current.device == identity.device, current.inode == identity.inode else { return }
+      try unlink(path)
+    } catch  where error.number == ENOENT {
+      return
+    }
+  }
+
+  /// Sets a file's permission bits.
+  public static func setPermissions(_ path: String, to mode: UInt32) throws(SystemError) {
+    try checked("set the permissions of", path) { unsafe chmod(path, mode) }
+  }
+}
