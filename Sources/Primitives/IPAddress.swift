@@ -18,6 +18,15 @@ public struct IPAddress: Hashable, Sendable {
   @inlinable
   public init(_ address: IPv6Address) { mapped = address }
 
+  /// The unspecified address of a family.
+  @inlinable
+  public static func any(_ family: Family) -> IPAddress {
+    switch family {
+    case .ipv4: IPAddress(.any as IPv4Address)
+    case .ipv6: IPAddress(.any as IPv6Address)
+    }
+  }
+
   /// The family of the address.
   @inlinable
   public var family: Family { mapped.isMapped ? .ipv4 : .ipv6 }

@@ -1,12 +1,16 @@
+import BasicContainers
 public import Buffers
 public import Primitives
 
 /// One virtual network: a TCP/IP stack that ends the guests' frames and carries their flows on the host's sockets.
 ///
 /// Sans-I/O: frames, host events, time and commands come in by the verbs below; frames go out through the sink that
-/// each verb is given; everything else goes through the `HostNetwork`. Given the same inputs it does the same.
+/// each verb is given; everything else goes through the `HostNetwork`. Given the same inputs it does the same, byte
+/// for byte, in any process.
 ///
 /// Order of use: `attach` a port, then any of the inputs as they come, and after each turn look at `nextDeadline`.
+/// Each verb ends with the work that its input made possible, within a budget; what is left makes `nextDeadline` lie
+/// in the past, and `advance` goes on with it.
 public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable>: ~Copyable {
   /// The network presented to the guests.
   public let settings: NetworkSettings
@@ -14,6 +18,45 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   public var host: Host
   /// Who watches.
   public var observer: Watcher
+  /// What the network has seen.
+  public internal(set) var counters = Counters()
+
+  // Who is there
+  var ports = UniqueArray<PortState>()
+  var neighbors = NeighborTable()
+  /// Flows that wait until a guest's hardware address is known.
+  var unresolved = UniqueArray<FlowID>()
+  var policy: ForwardingPolicy
+  var dhcp: DHCPServer
+
+  // Flows
+  var flows: FlowTable
+  var timers: TimerQueue
+  var tcp: Slab<TCPConnection>
+  var udp: Slab<UDPFlow>
+  var listeners: Slab<Listener>
+  var pool = ReassemblyPool()
+  var peers: PeerFilter
+
+  // The turn
+  var work = WorkQueue()
+  /// Flows that frames of the current batch brought something for.
+  var touched = UniqueArray<FlowID>()
+  var payloads = BatchLists<PayloadSlice>()
+  var datagrams = BatchLists<OutgoingDatagram>()
+  var isShuttingDown = false
+
+  // Chance
+  let sequenceHash: SipHash
+  var generator: SeededGenerator
+  var identification: UInt16
+
+  // Memory used again and again
+  var slices = UniqueArray<PayloadSlice>()
+  var outgoing = UniqueArray<OutgoingDatagram>()
+  var sums = UniqueArray<UInt16>()
+  var inbox = DatagramBatch(capacity: 64)
+  var message = UniqueArray<UInt8>(repeating: 0, count: 2048)
 
   /// Makes a network without ports.
   ///
@@ -26,51 +69,125 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     self.settings = settings
     self.host = host
     self.observer = observer
+    var generator = SeededGenerator(seed: seed.2)
+    policy = ForwardingPolicy(settings: settings)
+    dhcp = DHCPServer(settings: settings)
+    flows = FlowTable(capacity: settings.maximumFlows, secret: (seed.3, generator.next()))
+    timers = TimerQueue(capacity: settings.maximumFlows)
+    tcp = Slab(capacity: settings.maximumFlows)
+    udp = Slab(capacity: settings.maximumFlows)
+    listeners = Slab(capacity: settings.maximumFlows)
+    peers = PeerFilter(secret: generator.next())
+    sequenceHash = SipHash(key: seed.0, seed.1)
+    identification = UInt16(truncatingIfNeeded: generator.next())
+    self.generator = generator
   }
 
   // MARK: Inputs
 
   /// A link has a peer on `port`: frames may flow.
-  public mutating func attach<Sink: FrameSink & ~Copyable>(_ port: PortID, at now: Instant, into sink: inout Sink) {}
+  public mutating func attach<Sink: FrameSink & ~Copyable>(_ port: PortID, at now: Instant, into sink: inout Sink) {
+    while ports.count <= Int(port.rawValue) { ports.append(PortState()) }
+    ports[Int(port.rawValue)] = PortState(isAttached: true)
+    work.releaseHeld()
+    doWork(at: now, into: &sink)
+  }
 
   /// The link on `port` has lost its peer. Flows are kept for a while, should it come back.
-  public mutating func detach<Sink: FrameSink & ~Copyable>(_ port: PortID, at now: Instant, into sink: inout Sink) {}
+  public mutating func detach<Sink: FrameSink & ~Copyable>(_ port: PortID, at now: Instant, into sink: inout Sink) {
+    guard Int(port.rawValue) < ports.count else { return }
+    ports[Int(port.rawValue)] = PortState(isBlocked: true, expiry: now + PortState.lossTimeout)
+  }
 
   /// Frames came from guests.
   public mutating func receive<Sink: FrameSink & ~Copyable>(
     _ batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
-  ) {}
+  ) {
+    for frame in 0..<batch.count { receiveFrame(frame, of: batch, at: now, into: &sink) }
+    deliverTouched(of: batch, at: now, into: &sink)
+    doWork(at: now, into: &sink)
+  }
 
   /// The host reports a change of a flow.
   public mutating func hostReady<Sink: FrameSink & ~Copyable>(
     _ flow: FlowID, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
-  ) {}
+  ) {
+    switch flows.slot(of: flow) {
+    case .tcp(let slot): hostReadyTCP(flow, slot, readiness, at: now, into: &sink)
+    case .udp(let slot): hostReadyUDP(flow, slot, readiness, at: now, into: &sink)
+    case .listener(let slot): hostReadyListener(flow, slot, readiness, at: now, into: &sink)
+    case nil: break  // An event of a flow that ended earlier in this wake-up.
+    }
+    doWork(at: now, into: &sink)
+  }
 
   /// The link of `port` has room again after a reservation was refused.
   public mutating func linkReady<Sink: FrameSink & ~Copyable>(
     _ port: PortID, at now: Instant, into sink: inout Sink
-  ) {}
+  ) {
+    guard Int(port.rawValue) < ports.count else { return }
+    ports[Int(port.rawValue)].isBlocked = false
+    work.releaseHeld()
+    doWork(at: now, into: &sink)
+  }
 
   /// Does what is due: timers, and work that an earlier call left for want of budget.
-  public mutating func advance<Sink: FrameSink & ~Copyable>(to now: Instant, into sink: inout Sink) {}
+  public mutating func advance<Sink: FrameSink & ~Copyable>(to now: Instant, into sink: inout Sink) {
+    while let flow = timers.popDue(at: now) { timerFired(flow, at: now, into: &sink) }
+    for port in 0..<ports.count where ports[port].expiry <= now {
+      ports[port].expiry = .never
+      endFlows(of: PortID(rawValue: UInt16(port)), into: &sink)
+    }
+    doWork(at: now, into: &sink)
+  }
 
   /// Carries out a command.
   public mutating func apply<Sink: FrameSink & ~Copyable>(
     _ command: Command, at now: Instant, into sink: inout Sink
-  ) throws(CommandError) {}
+  ) throws(CommandError) {
+    switch command {
+    case .addForward(let forward): try addForward(forward)
+    case .removeForward(let transport, let host): try removeForward(transport, host: host)
+    case .setResolvers(let resolvers): setResolvers(resolvers, into: &sink)
+    }
+  }
 
   /// Begins to end everything: flows are reset towards the guests, what the host took is delivered.
   /// Done when `isShutDown`, which the owner awaits for a bounded time.
-  public mutating func shutDown<Sink: FrameSink & ~Copyable>(at now: Instant, into sink: inout Sink) {}
+  public mutating func shutDown<Sink: FrameSink & ~Copyable>(at now: Instant, into sink: inout Sink) {
+    isShuttingDown = true
+    for index in 0..<flows.highWater {
+      guard let id = flows.id(at: index), let slot = flows.slot(of: id) else { continue }
+      switch slot {
+      case .tcp(let place): shutDownTCP(id, place, at: now, into: &sink)
+      case .udp(let place): endUDP(id, place, .shutDown)
+      case .listener(let place): endListener(id, place)
+      }
+    }
+  }
 
   // MARK: Questions
 
   /// When `advance` is to be called at the latest; `.never` if nothing is due, the past if work is waiting.
-  public var nextDeadline: Instant { .never }
+  public var nextDeadline: Instant {
+    guard work.isEmpty else { return Instant(nanoseconds: .min) }
+    var next = timers.next
+    for port in 0..<ports.count { next = min(next, ports[port].expiry) }
+    return next
+  }
 
   /// Whether no flow is left after `shutDown`.
-  public var isShutDown: Bool { true }
+  public var isShutDown: Bool { isShuttingDown && flows.count == 0 }
 
   /// Calls `body` with each flow, for a log or a table; not on the path of frames.
-  public func forEachFlow(_ body: (FlowSummary) -> Void) {}
+  public func forEachFlow(_ body: (FlowSummary) -> Void) {
+    for index in 0..<flows.highWater {
+      guard let id = flows.id(at: index), let slot = flows.slot(of: id) else { continue }
+      switch slot {
+      case .tcp(let place): body(summary(of: tcp[place], id))
+      case .udp(let place): body(summary(of: udp[place], id))
+      case .listener: break
+      }
+    }
+  }
 }

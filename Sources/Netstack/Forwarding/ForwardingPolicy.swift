@@ -1,0 +1,117 @@
+import Primitives
+
+/// What becomes of a flow that a guest begins.
+enum Verdict: Hashable {
+  /// Carry it on a host socket to `target`.
+  case connect(Endpoint)
+  /// One of the gateway's own services answers.
+  case local(LocalService)
+  /// Refuse it with an ICMP destination unreachable of this code.
+  case reject(RejectCode)
+  /// Refuse it with a TCP reset.
+  case reset
+  /// Say nothing.
+  case drop(DropReason)
+  /// Let up to so many bytes pass for a look before deciding.
+  case inspect(byteCount: Int)
+  /// The decision follows under this ticket.
+  case pending(ticket: UInt64)
+}
+
+/// The services of the gateway.
+enum LocalService: Hashable {
+  case dhcp
+}
+
+/// The reasons of an ICMP refusal; each has a code in both families.
+enum RejectCode: Hashable {
+  case network, host, port, prohibited
+}
+
+/// The rules by which a guest's destination becomes a destination of the host: all of the NAT policy in one place.
+struct ForwardingPolicy {
+  let settings: NetworkSettings
+  /// The servers behind the virtual resolver, best first.
+  var resolvers: [Endpoint] = []
+
+  /// The well-known ports that the rules know.
+  private enum Port {
+    static let dns: UInt16 = 53
+    static let dhcpServer: UInt16 = 67
+  }
+
+  /// What becomes of a flow from a guest to `destination`.
+  func verdict(_ transport: Transport, to destination: Endpoint) -> Verdict {
+    if let address = destination.address.ipv4 {
+      verdict(transport, to: address, destination)
+    } else {
+      verdict(transport, to: destination.address.mapped, destination)
+    }
+  }
+
+  private func verdict(_ transport: Transport, to address: IPv4Address, _ destination: Endpoint) -> Verdict {
+    if transport == .udp && destination.port == Port.dhcpServer
+      && (address == settings.ipv4Gateway || address == .broadcast || address == .any)
+    {
+      return .local(.dhcp)
+    }
+    if address == settings.ipv4Resolver { return resolver(transport, destination.port) }
+    if address == settings.ipv4Gateway {
+      return settings.allowsHostLoopback
+        ? .connect(Endpoint(.loopback, port: destination.port)) : refused(transport)
+    }
+    // A guest that asks for cloud metadata learns at once that it is not to be had.
+    if address.isLinkLocal && !settings.allowsLinkLocal { return .reject(.prohibited) }
+    return isForbidden(address) ? .drop(.forbiddenDestination) : .connect(destination)
+  }
+
+  private func verdict(_ transport: Transport, to address: IPv6Address, _ destination: Endpoint) -> Verdict {
+    if address == settings.ipv6Resolver { return resolver(transport, destination.port) }
+    if address == settings.ipv6Gateway {
+      return settings.allowsHostLoopback
+        ? .connect(Endpoint(IPAddress(.loopback as IPv6Address), port: destination.port)) : refused(transport)
+    }
+    return isForbidden(address) ? .drop(.forbiddenDestination) : .connect(destination)
+  }
+
+  /// The virtual resolver answers on port 53 alone, by the host's first resolver.
+  private func resolver(_ transport: Transport, _ port: UInt16) -> Verdict {
+    guard port == Port.dns, let server = resolvers.first else { return refused(transport) }
+    return .connect(server)
+  }
+
+  private func refused(_ transport: Transport) -> Verdict { transport == .tcp ? .reset : .reject(.port) }
+
+  /// Whether no host socket may ever be opened to `address`: it would reach the host itself by another name, or
+  /// nobody at all, or everybody.
+  func isForbidden(_ address: IPv4Address) -> Bool {
+    address.isLoopback || address.isThisNetwork || address.isMulticast || address.isReserved
+      || settings.ipv4Prefix.contains(address) || (address.isLinkLocal && !settings.allowsLinkLocal)
+  }
+
+  /// The same for IPv6. The blocks that embed an IPv4 address are judged by it, or refused whole.
+  func isForbidden(_ address: IPv6Address) -> Bool {
+    if address.isCompatible || address.isMapped || address.isMulticast { return true }
+    if settings.ipv6Prefix.contains(address) || address.isLinkLocal { return true }
+    return address.translatedIPv4.map(isForbidden) ?? false
+  }
+
+  /// The address under which a client of the host's side appears to a guest: its own, unless the guest could not
+  /// answer to that.
+  func appearance(of client: IPAddress, toGuest guest: IPAddress) -> IPAddress {
+    let gateway: IPAddress
+    switch guest.family {
+    case .ipv4: gateway = IPAddress(settings.ipv4Gateway)
+    case .ipv6: gateway = IPAddress(settings.ipv6Gateway)
+    }
+    // A client of the other family has no address of its own that the guest could answer to.
+    guard client.family == guest.family else { return gateway }
+    if let address = client.ipv4 {
+      let isOwn = address.isLoopback || address.isLinkLocal || settings.ipv4Prefix.contains(address)
+      return isOwn || address.isThisNetwork ? gateway : client
+    }
+    let address = client.mapped
+    let isOwn = address == .loopback || address.isLinkLocal || settings.ipv6Prefix.contains(address)
+    return isOwn ? gateway : client
+  }
+}

@@ -1,0 +1,175 @@
+import BasicContainers
+import Buffers
+import Primitives
+
+extension Stack where Host: ~Copyable, Watcher: ~Copyable {
+  // MARK: Commands
+
+  mutating func addForward(_ forward: PortForward) throws(CommandError) {
+    guard let slot = listeners.insert(Listener(forward: forward)) else { throw .tableFull }
+    guard let id = flows.insert(.listener(slot), key: nil) else {
+      listeners.remove(at: slot)
+      throw .tableFull
+    }
+    guard case .failed(let error) = host.listen(id, for: forward.transport, on: forward.host) else { return }
+    flows.remove(id)
+    listeners.remove(at: slot)
+    throw .cannotListen(forward, error)
+  }
+
+  mutating func removeForward(_ transport: Transport, host local: Endpoint) throws(CommandError) {
+    for index in 0..<flows.highWater {
+      guard let id = flows.id(at: index), case .listener(let slot) = flows.slot(of: id) else { continue }
+      let forward = listeners[slot].forward
+      if forward.transport == transport && forward.host == local { return endListener(id, slot) }
+    }
+    throw .noSuchForward(transport, local)
+  }
+
+  mutating func endListener(_ id: FlowID, _ slot: UInt32) {
+    host.close(id, abortively: false)
+    flows.remove(id)
+    listeners.remove(at: slot)
+  }
+
+  mutating func setResolvers<Sink: FrameSink & ~Copyable>(_ resolvers: [Endpoint], into sink: inout Sink) {
+    guard resolvers != policy.resolvers else { return }
+    policy.resolvers = resolvers
+    endResolverFlows()
+  }
+
+  // MARK: Clients
+
+  /// A forward's socket has something: connections to accept, or datagrams.
+  mutating func hostReadyListener<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
+  ) {
+    listeners[slot].isQueued = false
+    if readiness.contains(.failed) { _ = host.takeError(id) }
+    guard !isShuttingDown else { return }
+    let isDone: Bool
+    switch listeners[slot].forward.transport {
+    case .tcp: isDone = acceptConnections(id, listeners[slot].forward, at: now, into: &sink)
+    case .udp: isDone = acceptDatagrams(id, listeners[slot].forward, at: now, into: &sink)
+    }
+    guard !isDone && !listeners[slot].isQueued else { return }
+    listeners[slot].isQueued = true
+    work.append(id)
+  }
+
+  /// Accepts what waits, within a budget; returns whether that was all.
+  private mutating func acceptConnections<Sink: FrameSink & ~Copyable>(
+    _ listener: FlowID, _ forward: PortForward, at now: Instant, into sink: inout Sink
+  ) -> Bool {
+    for _ in 0..<Self.acceptBudget {
+      // The connection's name must exist before its socket; its ends are known only behind that.
+      let unnamed = TCPConnection(
+        toGuest: forward.guest, from: forward.guest, host: forward.host, mtu: defaultMTU,
+        initialSend: SequenceNumber(0), at: now)
+      guard let (id, slot) = insert(unnamed, key: nil) else {
+        drop(.exhausted, on: .first)
+        return true
+      }
+      switch host.accept(from: listener, as: id) {
+      case .accepted(let peer, _):
+        name(id, slot, forward, client: peer, at: now, into: &sink)
+      case .wouldBlock:
+        discard(id, slot)
+        return true
+      case .failed(let error):
+        discard(id, slot)
+        drop(error == .exhausted ? .exhausted : .hostRefused, on: .first)
+      }
+    }
+    return false
+  }
+
+  /// Connections that one listener may accept before others have their turn.
+  private static var acceptBudget: Int { 64 }
+
+  /// Takes back a connection that never was.
+  private mutating func discard(_ id: FlowID, _ slot: UInt32) {
+    flows.remove(id)
+    tcp.remove(at: slot)
+  }
+
+  /// Gives an accepted connection its ends, and asks the guest.
+  private mutating func name<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, _ forward: PortForward, client: Endpoint, at now: Instant, into sink: inout Sink
+  ) {
+    guard let remote = appearance(of: client, .tcp, forward) else {
+      drop(.exhausted, on: .first)
+      return endTCP(id, slot, .evicted, abortively: true)
+    }
+    let key = FlowKey(.tcp, guest: forward.guest, remote: remote)
+    tcp[slot] = TCPConnection(
+      toGuest: forward.guest, from: remote, host: client, mtu: defaultMTU, initialSend: initialSequence(key, at: now),
+      at: now)
+    flows.setKey(key, of: id)
+    afterwards(id, slot)
+  }
+
+  /// The endpoint under which a client of a forward appears to the guest: its own address and port, or the
+  /// gateway's address; and another port where that one is taken by another client. Nil where all are taken.
+  private func appearance(of client: Endpoint, _ transport: Transport, _ forward: PortForward) -> Endpoint? {
+    var remote = Endpoint(
+      policy.appearance(of: client.address, toGuest: forward.guest.address), port: client.port)
+    var free: Endpoint?
+    for attempt in 0..<Self.appearanceAttempts {
+      if attempt > 0 { remote.port = otherPort(for: client, attempt) }
+      guard let other = flows.find(FlowKey(transport, guest: forward.guest, remote: remote)) else {
+        free = free ?? remote
+        continue
+      }
+      if case .udp(let slot) = flows.slot(of: other), case .forwarded(_, client, _) = udp[slot].kind { return remote }
+    }
+    return free
+  }
+
+  private static var appearanceAttempts: UInt64 { 16 }
+
+  /// A port of the dynamic range (RFC 6335 section 6) that depends on the client alone, so that it finds it again.
+  private func otherPort(for client: Endpoint, _ attempt: UInt64) -> UInt16 {
+    let address = client.address.mapped
+    let hash = sequenceHash.hash(address.high, address.low, UInt64(client.port), attempt, 1)
+    return 49_152 + UInt16(truncatingIfNeeded: hash) % 16_384
+  }
+
+  // MARK: Datagrams
+
+  /// Reads one batch of clients' datagrams; returns whether that was all.
+  private mutating func acceptDatagrams<Sink: FrameSink & ~Copyable>(
+    _ listener: FlowID, _ forward: PortForward, at now: Instant, into sink: inout Sink
+  ) -> Bool {
+    guard case .accepted(let count) = host.receiveDatagrams(listener, into: &inbox) else { return true }
+    for place in 0..<count {
+      let entry = inbox[place]
+      guard let (id, slot) = forwardedFlow(listener, forward, client: entry.source, local: entry.destination) else {
+        drop(.exhausted, on: .first)
+        continue
+      }
+      udp[slot].bytesToGuest += UInt64(entry.byteCount)
+      timers.set(now + udp[slot].timeout, for: id.index)
+      sendUDP(place, from: udp[slot].remote, to: forward.guest, hint: udp[slot].neighbor, at: now, into: &sink)
+    }
+    return count < inbox.capacity
+  }
+
+  /// The flow of a client of a forward, begun if there is none.
+  private mutating func forwardedFlow(
+    _ listener: FlowID, _ forward: PortForward, client: Endpoint, local: IPAddress?
+  ) -> (FlowID, UInt32)? {
+    guard let remote = appearance(of: client, .udp, forward) else { return nil }
+    let key = FlowKey(.udp, guest: forward.guest, remote: remote)
+    if let id = flows.find(key), case .udp(let slot) = flows.slot(of: id) { return (id, slot) }
+    let kind = UDPFlow.Kind.forwarded(listener: listener, client: client, local: local)
+    let flow = UDPFlow(kind, guest: forward.guest, remote: remote, host: client)
+    guard let slot = udp.insert(flow) else { return nil }
+    guard let id = flows.insert(.udp(slot), key: key) else {
+      udp.remove(at: slot)
+      return nil
+    }
+    observer.opened(summary(of: flow, id))
+    return (id, slot)
+  }
+}

@@ -1,0 +1,91 @@
+import BasicContainers
+import Buffers
+import Primitives
+import Wire
+
+extension Stack where Host: ~Copyable, Watcher: ~Copyable {
+  /// RFC 791 and RFC 1122 section 3.2.1: checks an IPv4 packet and hands it to its protocol.
+  mutating func receiveIPv4<Sink: FrameSink & ~Copyable>(
+    _ frame: Int, of batch: borrowing FrameBatch, from hardware: MACAddress, at now: Instant, into sink: inout Sink
+  ) throws(WireError) {
+    let descriptor = batch.descriptor(frame)
+    let bytes = batch.header(frame).extracting(droppingFirst: EthernetHeader.length)
+    let packet = try IPv4Packet(bytes, byteCount: Int(descriptor.byteCount) - EthernetHeader.length)
+    guard packet.isHeaderChecksumValid else { return drop(.badChecksum, on: descriptor.port) }
+    guard packet.source == .any || isGuestAddress(packet.source) else { return drop(.badSource, on: descriptor.port) }
+    guard !packet.isFragment else { return drop(.fragment, on: descriptor.port) }
+    var context = PacketContext(
+      frame: frame, port: descriptor.port, neighbor: 0, source: IPAddress(packet.source),
+      destination: IPAddress(packet.destination), offset: EthernetHeader.length + packet.headerLength,
+      byteCount: packet.payloadLength, checksum: descriptor.checksum)
+    guard packet.source != .any else {
+      // Only a client that is asking for an address speaks without one (RFC 2131 section 4.1).
+      guard packet.proto == .udp else { return drop(.badSource, on: descriptor.port) }
+      return try receiveUDP(context, of: batch, from: hardware, at: now, into: &sink)
+    }
+    context.neighbor = neighbors.findOrAdd(context.source, port: descriptor.port, mtu: defaultMTU, at: now)
+    heard(context.neighbor, from: hardware, on: descriptor.port, packetLength: packet.totalLength, at: now)
+    if packet.timeToLive <= 1 && !isOwn(packet.destination) && !isGroup(packet.destination) {
+      drop(.hopLimitExceeded, on: descriptor.port)
+      return sendError(.timeExceeded, context, of: batch, at: now, into: &sink)
+    }
+    switch packet.proto {
+    case .tcp: try receiveTCP(context, of: batch, at: now, into: &sink)
+    case .udp: try receiveUDP(context, of: batch, from: hardware, at: now, into: &sink)
+    case .icmp: try receiveICMP(context, of: batch, at: now, into: &sink)
+    default:
+      drop(.unknownProtocol, on: descriptor.port)
+      if !isGroup(packet.destination) { sendError(.protocolUnreachable, context, of: batch, at: now, into: &sink) }
+    }
+  }
+
+  /// Follows what a guest's packets show of it: its hardware address, its port, how long its packets may be.
+  private mutating func heard(
+    _ place: Int, from hardware: MACAddress, on port: PortID, packetLength: Int, at now: Instant
+  ) {
+    if neighbors[place].hardware != hardware || neighbors[place].port != port {
+      learn(neighbors[place].address, at: hardware, on: port, now)
+    }
+    neighbors[place].lastUse = now
+    if packetLength > neighbors[place].mtu { raiseMTU(of: place, to: packetLength) }
+  }
+
+  /// The guest has shown that it takes packets of `length` bytes; it gets them, as far as the network's MTU allows.
+  mutating func raiseMTU(of place: Int, to length: Int) {
+    neighbors[place].mtu = max(neighbors[place].mtu, min(length, settings.mtu))
+  }
+
+  /// Whether `address` belongs to the stack itself.
+  func isOwn(_ address: IPv4Address) -> Bool { address == settings.ipv4Gateway || address == settings.ipv4Resolver }
+
+  /// Whether `address` stands for more than one host.
+  func isGroup(_ address: IPv4Address) -> Bool {
+    address.isMulticast || address == .broadcast || address == settings.ipv4Prefix.broadcast
+  }
+
+  // MARK: Output
+
+  /// Commits a run of one frame without payload.
+  mutating func commit<Sink: FrameSink & ~Copyable>(
+    _ run: consuming SlotRun, on port: PortID, headerLength: Int, payload: Int = 0, into sink: inout Sink
+  ) {
+    let descriptor = FrameDescriptor(port: port, headerLength: headerLength, byteCount: headerLength + payload)
+    sink.commit(run, slots: 1, lastPayload: payload, as: descriptor)
+    counters.framesToGuest += 1
+  }
+
+  /// The Ethernet and IP headers of a packet that goes to a guest by `path`.
+  func packetHeader(
+    _ path: GuestPath, from source: IPAddress, to destination: IPAddress, _ proto: IPProtocol, payloadLength: Int
+  ) -> PacketHeader {
+    PacketHeader(
+      hardwareSource: settings.gatewayMAC, hardwareDestination: path.hardware, source: source,
+      destination: destination, proto: proto, payloadLength: payloadLength)
+  }
+
+  /// The next identification for a packet that may be fragmented (RFC 6864).
+  mutating func nextIdentification() -> UInt16 {
+    identification &+= 1
+    return identification
+  }
+}

@@ -1,0 +1,13 @@
+/// What a network has seen, for people who look into it.
+public struct Counters: Hashable, Sendable {
+  /// Frames that came from guests.
+  public internal(set) var framesFromGuest: UInt64 = 0
+  /// Frames that went to guests.
+  public internal(set) var framesToGuest: UInt64 = 0
+  private var drops = [UInt64](repeating: 0, count: DropReason.allCases.count)
+
+  /// How much was dropped for `reason`.
+  public subscript(reason: DropReason) -> UInt64 { drops[Int(reason.rawValue)] }
+
+  mutating func count(_ reason: DropReason) { drops[Int(reason.rawValue)] += 1 }
+}

@@ -1,0 +1,168 @@
+import BasicContainers
+import Primitives
+
+/// What tells one flow from another, as the guest sees it.
+///
+/// A UDP mapping, which is open to many remote endpoints, has the unspecified address and port 0 as its remote end.
+struct FlowKey: Hashable {
+  let guest: IPAddress
+  let remote: IPAddress
+  let guestPort: UInt16
+  let remotePort: UInt16
+  let transport: Transport
+
+  init(_ transport: Transport, guest: Endpoint, remote: Endpoint) {
+    self.transport = transport
+    self.guest = guest.address
+    self.remote = remote.address
+    guestPort = guest.port
+    remotePort = remote.port
+  }
+
+  /// The ports and the transport in one word.
+  var word: UInt64 { UInt64(transport.rawValue) << 32 | UInt64(guestPort) << 16 | UInt64(remotePort) }
+}
+
+/// Which kind of state an entry of the flow table stands for, and where that state is.
+enum FlowSlot: Equatable {
+  case tcp(UInt32)
+  case udp(UInt32)
+  case listener(UInt32)
+}
+
+/// All flows of a network: places that a `FlowID` names, and the way from a packet's addresses to its flow.
+///
+/// The index is open addressing with linear probing over a power of two at least twice the number of flows; removal
+/// closes the gap, so that no probe sequence grows with the flows that have come and gone. The hash is keyed, since
+/// guests choose what goes in.
+struct FlowTable: ~Copyable {
+  struct Entry {
+    var key: FlowKey?
+    var slot: FlowSlot?
+    var generation: UInt32 = 0
+  }
+
+  private var entries: UniqueArray<Entry>
+  private var free = UniqueArray<UInt32>()
+  /// Entry numbers plus one; 0 is empty.
+  private var index: UniqueArray<UInt32>
+  private let secret: (UInt64, UInt64)
+  private let capacity: Int
+
+  init(capacity: Int, secret: (UInt64, UInt64)) {
+    self.capacity = capacity
+    self.secret = secret
+    entries = UniqueArray(minimumCapacity: capacity)
+    var size = 16
+    while size < capacity * 2 { size *= 2 }
+    index = UniqueArray(repeating: 0, count: size)
+  }
+
+  /// The number of flows.
+  var count: Int { entries.count - free.count }
+
+  /// Adds a flow whose state is at `slot`; without a key it is found by its name alone. Nil where the table is full.
+  /// - Precondition: no flow has the key.
+  mutating func insert(_ slot: FlowSlot, key: FlowKey?) -> FlowID? {
+    let place: UInt32
+    if let reused = free.popLast() {
+      place = reused
+      entries[Int(place)].key = key
+      entries[Int(place)].slot = slot
+    } else {
+      guard entries.count < capacity else { return nil }
+      place = UInt32(entries.count)
+      entries.append(Entry(key: key, slot: slot))
+    }
+    if let key { link(place, key) }
+    return FlowID(index: place, generation: entries[Int(place)].generation)
+  }
+
+  /// Gives a flow that had none its key.
+  /// - Precondition: no flow has the key, and this one has none.
+  mutating func setKey(_ key: FlowKey, of id: FlowID) {
+    precondition(slot(of: id) != nil && entries[Int(id.index)].key == nil, "the flow has a key, or is gone")
+    entries[Int(id.index)].key = key
+    link(id.index, key)
+  }
+
+  /// Forgets a flow; its name never comes back (but after 2^32 others in the same place).
+  mutating func remove(_ id: FlowID) {
+    precondition(slot(of: id) != nil, "removal of a flow that is gone")
+    let place = Int(id.index)
+    if let key = entries[place].key { unlink(id.index, key) }
+    entries[place].key = nil
+    entries[place].slot = nil
+    entries[place].generation &+= 1
+    free.append(id.index)
+  }
+
+  /// The state of the flow that `id` names, nil if it has ended.
+  func slot(of id: FlowID) -> FlowSlot? {
+    guard Int(id.index) < entries.count, entries[Int(id.index)].generation == id.generation else { return nil }
+    return entries[Int(id.index)].slot
+  }
+
+  /// The flow in place `index`, if there is one.
+  func id(at index: UInt32) -> FlowID? {
+    guard Int(index) < entries.count, entries[Int(index)].slot != nil else { return nil }
+    return FlowID(index: index, generation: entries[Int(index)].generation)
+  }
+
+  /// The number of places that were ever used: all flows have a smaller index.
+  var highWater: UInt32 { UInt32(entries.count) }
+
+  /// The flow with `key`.
+  func find(_ key: FlowKey) -> FlowID? {
+    var position = home(of: key)
+    while index[position] != 0 {
+      let place = index[position] - 1
+      if entries[Int(place)].key == key {
+        return FlowID(index: place, generation: entries[Int(place)].generation)
+      }
+      position = (position + 1) & (index.count - 1)
+    }
+    return nil
+  }
+
+  // MARK: The index
+
+  private mutating func link(_ place: UInt32, _ key: FlowKey) {
+    var position = home(of: key)
+    while index[position] != 0 { position = (position + 1) & (index.count - 1) }
+    index[position] = place + 1
+  }
+
+  private mutating func unlink(_ place: UInt32, _ key: FlowKey) {
+    let mask = index.count - 1
+    var gap = home(of: key)
+    while index[gap] != place + 1 { gap = (gap + 1) & mask }
+    var position = (gap + 1) & mask
+    while index[position] != 0 {
+      // An entry moves into the gap unless its home lies behind the gap, where the gap would hide it.
+      if let key = entries[Int(index[position] - 1)].key {
+        let distance = (position - home(of: key)) & mask
+        if distance >= (position - gap) & mask {
+          index[gap] = index[position]
+          gap = position
+        }
+      }
+      position = (position + 1) & mask
+    }
+    index[gap] = 0
+  }
+
+  @inline(__always)
+  private func home(of key: FlowKey) -> Int {
+    var hash = Self.fold(key.guest.mapped.high ^ secret.0, key.guest.mapped.low ^ secret.1)
+    hash = Self.fold(key.remote.mapped.high ^ hash, key.remote.mapped.low ^ secret.0)
+    hash = Self.fold(key.word ^ hash, secret.1 | 1)
+    return Int(truncatingIfNeeded: hash) & (index.count - 1)
+  }
+
+  @inline(__always)
+  private static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let product = (a ^ 0x9e37_79b9_7f4a_7c15).multipliedFullWidth(by: b ^ 0xd1b5_4a32_d192_ed03)
+    return product.high ^ product.low
+  }
+}

@@ -1,0 +1,28 @@
+import BasicContainers
+import Buffers
+
+// The stack's own arrays, borrowed whole: a span of one, made where the host is modified, counts as an overlapping
+// access to the stack.
+extension HostNetwork where Self: ~Copyable {
+  /// Writes the bytes of `slices`, which lie in `batch`.
+  mutating func send(
+    _ slices: borrowing UniqueArray<PayloadSlice>, of batch: borrowing FrameBatch, on flow: FlowID
+  ) -> HostWrite {
+    send(slices.span, of: batch, on: flow)
+  }
+
+  /// Writes the bytes of `slices`, which lie in `pool`.
+  mutating func send(
+    _ slices: borrowing UniqueArray<PayloadSlice>, of pool: borrowing ReassemblyPool, on flow: FlowID
+  ) -> HostWrite {
+    send(slices.span, of: pool.batch, on: flow)
+  }
+
+  /// Sends `datagrams` from the one at `first` on.
+  mutating func sendDatagrams(
+    _ datagrams: borrowing UniqueArray<OutgoingDatagram>, from first: Int, of batch: borrowing FrameBatch,
+    on flow: FlowID
+  ) -> HostWrite {
+    sendDatagrams(datagrams.span.extracting(droppingFirst: first), of: batch, on: flow)
+  }
+}

@@ -1,0 +1,36 @@
+import BasicContainers
+import Buffers
+import Primitives
+import Wire
+
+extension Stack where Host: ~Copyable, Watcher: ~Copyable {
+  /// Takes one frame apart, from the outside in.
+  mutating func receiveFrame<Sink: FrameSink & ~Copyable>(
+    _ frame: Int, of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
+  ) {
+    counters.framesFromGuest += 1
+    let descriptor = batch.descriptor(frame)
+    do throws(WireError) {
+      let ethernet = try EthernetFrame(batch.header(frame))
+      guard ethernet.source.isUnicast else { return drop(.badSource, on: descriptor.port) }
+      guard isForUs(ethernet.destination) else { return drop(.notForUs, on: descriptor.port) }
+      switch ethernet.etherType {
+      case .arp:
+        let packet = try ARPPacket(ethernet.payload)
+        receiveARP(packet.message, from: ethernet.source, on: descriptor.port, at: now, into: &sink)
+      case .ipv4:
+        try receiveIPv4(frame, of: batch, from: ethernet.source, at: now, into: &sink)
+      default:
+        drop(.unknownProtocol, on: descriptor.port)
+      }
+    } catch {
+      drop(.malformed, on: descriptor.port)
+    }
+  }
+
+  /// Whether a frame is addressed to the gateway, to the resolver or to everybody.
+  private func isForUs(_ destination: MACAddress) -> Bool {
+    destination == settings.gatewayMAC || destination.isGroup
+      || destination == NetworkSettings.hardwareAddress(of: settings.ipv4Resolver)
+  }
+}

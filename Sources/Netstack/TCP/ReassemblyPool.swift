@@ -1,0 +1,142 @@
+import BasicContainers
+import Buffers
+import Primitives
+
+/// Payload that came before its turn: behind a gap, or more than the host's socket took.
+///
+/// One pool for all connections, of fixed size; each connection has a queue in it, sorted by sequence number and
+/// without overlaps (what came first stays). A connection may hold a fixed share, so that one guest's losses leave
+/// room for others.
+struct ReassemblyPool: ~Copyable {
+  /// A connection's part of the pool.
+  struct Queue {
+    fileprivate var first = none
+    fileprivate var last = none
+    fileprivate var blockCount: Int32 = 0
+
+    var isEmpty: Bool { first == none }
+  }
+
+  struct Node {
+    var sequence: SequenceNumber
+    var next: Int32
+    /// The first byte within the block that is still wanted.
+    var offset: UInt16
+    var count: UInt16
+
+    var end: SequenceNumber { sequence + Int(count) }
+  }
+
+  private static let none: Int32 = -1
+  private static let blockSize = 2048
+  /// 8 MiB in all; memory that no gap ever needed is never touched.
+  private static let blockCount = 4096
+  /// 2 MiB for one connection.
+  private static let maximumBlocksPerQueue: Int32 = 1024
+
+  private var blocks = BlockPool(count: ReassemblyPool.blockCount, blockSize: ReassemblyPool.blockSize)
+  private var nodes = UniqueArray<Node>(minimumCapacity: ReassemblyPool.blockCount)
+  private var firstFree = ReassemblyPool.none
+
+  /// The pool's memory, in which the slices of `gather` lie.
+  var batch: FrameBatch {
+    @_lifetime(borrow self)
+    borrowing get { blocks.batch }
+  }
+
+  /// Keeps the bytes of `slice`, which begin at `sequence`, but for those that are there already.
+  ///
+  /// - Returns: false where the pool had no room for all of them; the guest will send the rest again.
+  mutating func insert(
+    _ slice: PayloadSlice, of batch: borrowing FrameBatch, at sequence: SequenceNumber, into queue: inout Queue
+  ) -> Bool {
+    var sequence = sequence
+    var slice = slice
+    var previous = Self.none
+    var node = queue.first
+    if queue.last != Self.none && nodes[Int(queue.last)].end <= sequence {
+      previous = queue.last
+      node = Self.none
+    }
+    while slice.count > 0 {
+      while node != Self.none && nodes[Int(node)].end <= sequence {
+        previous = node
+        node = nodes[Int(node)].next
+      }
+      let gap = node == Self.none ? slice.count : min(slice.count, nodes[Int(node)].sequence - sequence)
+      let step: Int
+      if gap > 0 {
+        step = min(gap, Self.blockSize)
+        guard let block = take(for: queue) else { return false }
+        var part = slice
+        part.count = step
+        blocks.fill(Int(block), with: part, of: batch)
+        nodes[Int(block)] = Node(sequence: sequence, next: node, offset: 0, count: UInt16(step))
+        link(block, behind: previous, before: node, in: &queue)
+        previous = block
+      } else {
+        step = min(slice.count, nodes[Int(node)].end - sequence)
+      }
+      sequence += step
+      slice.offset += step
+      slice.count -= step
+    }
+    return true
+  }
+
+  /// Appends to `slices` what follows `sequence` without a gap, and returns the number of bytes.
+  func gather(from sequence: SequenceNumber, in queue: Queue, to slices: inout UniqueArray<PayloadSlice>) -> Int {
+    var next = sequence
+    var node = queue.first
+    while node != Self.none, nodes[Int(node)].sequence <= next {
+      let entry = nodes[Int(node)]
+      let old = next - entry.sequence
+      if old < Int(entry.count) {
+        let slice = PayloadSlice(frame: Int(node), offset: Int(entry.offset) + old, count: Int(entry.count) - old)
+        slices.append(slice)
+        next = entry.end
+      }
+      node = entry.next
+    }
+    return next - sequence
+  }
+
+  /// Gives back everything before `sequence`.
+  mutating func release(upTo sequence: SequenceNumber, in queue: inout Queue) {
+    while queue.first != Self.none, nodes[Int(queue.first)].end <= sequence { dropFirst(of: &queue) }
+  }
+
+  /// Gives back everything.
+  mutating func releaseAll(in queue: inout Queue) {
+    while queue.first != Self.none { dropFirst(of: &queue) }
+  }
+
+  // MARK: Blocks
+
+  private mutating func take(for queue: Queue) -> Int32? {
+    guard queue.blockCount < Self.maximumBlocksPerQueue else { return nil }
+    if firstFree != Self.none {
+      let block = firstFree
+      firstFree = nodes[Int(block)].next
+      return block
+    }
+    guard nodes.count < Self.blockCount else { return nil }
+    nodes.append(Node(sequence: SequenceNumber(0), next: Self.none, offset: 0, count: 0))
+    return Int32(nodes.count - 1)
+  }
+
+  private mutating func link(_ block: Int32, behind previous: Int32, before next: Int32, in queue: inout Queue) {
+    if previous == Self.none { queue.first = block } else { nodes[Int(previous)].next = block }
+    if next == Self.none { queue.last = block }
+    queue.blockCount += 1
+  }
+
+  private mutating func dropFirst(of queue: inout Queue) {
+    let block = queue.first
+    queue.first = nodes[Int(block)].next
+    if queue.first == Self.none { queue.last = Self.none }
+    queue.blockCount -= 1
+    nodes[Int(block)].next = firstFree
+    firstFree = block
+  }
+}

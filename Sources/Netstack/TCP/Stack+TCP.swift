@@ -1,0 +1,293 @@
+import BasicContainers
+import Buffers
+import Primitives
+import Wire
+
+extension Stack where Host: ~Copyable, Watcher: ~Copyable {
+  // MARK: Segments from guests
+
+  /// RFC 9293: a segment from a guest.
+  mutating func receiveTCP<Sink: FrameSink & ~Copyable>(
+    _ context: PacketContext, of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
+  ) throws(WireError) {
+    let segment = try TCPSegment(batch.header(context.frame).extracting(droppingFirst: context.offset))
+    guard segment.headerLength <= context.byteCount else { return drop(.malformed, on: context.port) }
+    guard isChecksumValid(context, of: batch) else { return drop(.badChecksum, on: context.port) }
+    let arrival = TCPArrival(
+      sourcePort: segment.sourcePort, destinationPort: segment.destinationPort, sequence: segment.sequenceNumber,
+      acknowledgment: segment.acknowledgmentNumber, flags: segment.flags,
+      window: segment.window, options: segment.options,
+      payload: PayloadSlice(
+        frame: context.frame, offset: context.offset + segment.headerLength,
+        count: context.byteCount - segment.headerLength))
+    let guest = Endpoint(context.source, port: segment.sourcePort)
+    let remote = Endpoint(context.destination, port: segment.destinationPort)
+    guard let id = flows.find(FlowKey(.tcp, guest: guest, remote: remote)), case .tcp(let slot) = flows.slot(of: id)
+    else {
+      return openTCP(arrival, guest, remote, context, of: batch, at: now, into: &sink)
+    }
+    tcp[slot].neighbor = context.neighbor
+    var arrived = arrival
+    if case .reopen = arrive(&arrived, id, slot, context, of: batch, at: now, into: &sink) {
+      endTCP(id, slot, .finished, abortively: false)
+      openTCP(arrival, guest, remote, context, of: batch, at: now, into: &sink)
+    }
+  }
+
+  private func isChecksumValid(_ context: PacketContext, of batch: borrowing FrameBatch) -> Bool {
+    guard context.checksum == .unverified else { return true }
+    var sum = InternetChecksum()
+    sum.addPseudoHeader(
+      source: context.source, destination: context.destination, proto: .tcp, length: context.byteCount)
+    let whole = PayloadSlice(frame: context.frame, offset: context.offset, count: context.byteCount)
+    return checksum(of: whole, in: batch, after: sum).checksum == 0
+  }
+
+  /// Gives a segment to its connection and does what follows at once; the rest waits as the connection's work.
+  private mutating func arrive<Sink: FrameSink & ~Copyable>(
+    _ arrival: inout TCPArrival, _ id: FlowID, _ slot: UInt32, _ context: PacketContext,
+    of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
+  ) -> TCPOutcome {
+    let outcome = tcp[slot].arrive(arrival, at: now)
+    switch outcome {
+    case .carryOn, .reopen: break
+    case .established: observer.opened(summary(of: tcp[slot], id))
+    case .deliver(let payload):
+      if tcp[slot].deliveries.isEmpty { touched.append(id) }
+      payloads.append(payload, to: &tcp[slot].deliveries)
+    case .keep(let payload, let sequence):
+      if !pool.insert(payload, of: batch, at: sequence, into: &tcp[slot].reassembly) {
+        drop(.exhausted, on: context.port)
+      }
+    case .unacceptable: drop(.unacceptableSegment, on: context.port)
+    case .stray: sendReset(to: arrival, context, at: now, into: &sink)
+    case .reset:
+      deliverPayloads(id, slot, of: batch, at: now)
+      resetByGuest(id, slot, at: now)
+      return outcome
+    case .finished:
+      endTCP(id, slot, .finished, abortively: false)
+      return outcome
+    }
+    afterwards(id, slot)
+    return outcome
+  }
+
+  /// Keeps the timer queue and the work queue in step with a connection that was changed.
+  mutating func afterwards(_ id: FlowID, _ slot: UInt32) {
+    timers.set(tcp[slot].deadline, for: id.index)
+    if !tcp[slot].work.isEmpty || tcp[slot].discardByteCount > 0 { enqueue(id, slot) }
+  }
+
+  // MARK: Opening
+
+  /// A segment that belongs to no connection: a SYN may begin one.
+  private mutating func openTCP<Sink: FrameSink & ~Copyable>(
+    _ arrival: TCPArrival, _ guest: Endpoint, _ remote: Endpoint, _ context: PacketContext,
+    of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
+  ) {
+    guard !arrival.flags.contains(.rst) else { return drop(.noFlow, on: context.port) }
+    guard arrival.flags.intersection([.syn, .ack, .fin]) == .syn, guest.port != 0, remote.port != 0 else {
+      drop(.noFlow, on: context.port)
+      // RFC 9293 section 3.10.7.1. What no TCP sends (SYN with FIN, nothing at all) is not worth an answer.
+      if arrival.flags.contains(.ack) && !arrival.flags.isSuperset(of: [.syn, .fin]) {
+        sendReset(to: arrival, context, at: now, into: &sink)
+      }
+      return
+    }
+    switch policy.verdict(.tcp, to: remote) {
+    case .connect(let target):
+      connectTCP(arrival, guest, remote, target, context, at: now, into: &sink)
+    case .reset:
+      drop(.forbiddenDestination, on: context.port)
+      sendReset(to: arrival, context, at: now, into: &sink)
+    case .reject(let code):
+      drop(.forbiddenDestination, on: context.port)
+      sendError(.unreachable(code), context, of: batch, at: now, into: &sink)
+    case .drop(let reason):
+      drop(reason, on: context.port)
+    case .local, .inspect, .pending:
+      preconditionFailure("not a verdict on a connection")
+    }
+  }
+
+  private mutating func connectTCP<Sink: FrameSink & ~Copyable>(
+    _ arrival: TCPArrival, _ guest: Endpoint, _ remote: Endpoint, _ target: Endpoint, _ context: PacketContext,
+    at now: Instant, into sink: inout Sink
+  ) {
+    if let mss = arrival.options.mss { raiseMTU(of: context.neighbor, to: Int(mss) + headerAllowance(guest)) }
+    let key = FlowKey(.tcp, guest: guest, remote: remote)
+    var connection = TCPConnection(
+      fromGuest: guest, to: remote, host: target, syn: arrival, mtu: neighbors[context.neighbor].mtu,
+      initialSend: initialSequence(key, at: now), at: now)
+    connection.neighbor = context.neighbor
+    guard let (id, slot) = insert(connection, key: key) else {
+      drop(.exhausted, on: context.port)
+      return sendReset(to: arrival, context, at: now, into: &sink)
+    }
+    settle(host.connect(id, to: target), id, slot, at: now, into: &sink)
+  }
+
+  /// Bytes of IP and TCP headers, by which an MSS option falls short of a packet's length.
+  private func headerAllowance(_ guest: Endpoint) -> Int {
+    PacketHeader.internetLength(guest.address.family) + TCPHeader.minimumLength
+  }
+
+  mutating func insert(_ connection: TCPConnection, key: FlowKey?) -> (FlowID, UInt32)? {
+    guard let slot = tcp.insert(connection) else { return nil }
+    guard let id = flows.insert(.tcp(slot), key: key) else {
+      tcp.remove(at: slot)
+      return nil
+    }
+    return (id, slot)
+  }
+
+  /// RFC 6528: a clock of 4 microseconds plus a secret function of the connection's name.
+  func initialSequence(_ key: FlowKey, at now: Instant) -> SequenceNumber {
+    let hash = sequenceHash.hash(
+      key.guest.mapped.high, key.guest.mapped.low, key.remote.mapped.high, key.remote.mapped.low, key.word)
+    let clock = UInt32(truncatingIfNeeded: now.nanoseconds / 4000)
+    return SequenceNumber(clock &+ UInt32(truncatingIfNeeded: hash))
+  }
+
+  /// The host's connect has come to something, or not yet.
+  private mutating func settle<Sink: FrameSink & ~Copyable>(
+    _ result: HostOpen, _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    switch result {
+    case .inProgress: break
+    case .ready:
+      tcp[slot].hostConnected(at: now)
+      _ = tcp[slot].openWindow(space: host.sendSpace(id))
+      afterwards(id, slot)
+    case .failed(let error): refuse(error, id, slot, at: now, into: &sink)
+    }
+  }
+
+  /// The host's connect failed: the guest's SYN is answered as the guest's own connect would have been.
+  private mutating func refuse<Sink: FrameSink & ~Copyable>(
+    _ error: HostError, _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    var code: RejectCode?
+    switch error {
+    case .hostUnreachable, .timedOut: code = .host
+    case .networkUnreachable: code = .network
+    case .forbidden: code = .prohibited
+    case .refused, .reset, .addressInUse, .addressUnavailable, .exhausted, .messageTooLong, .other: break
+    }
+    if let code {
+      let connection = tcp[slot]
+      sendError(
+        .unreachable(code), .tcp, from: connection.guest, to: connection.remote,
+        word: connection.initialReceive.value, hint: tcp[slot].neighbor, at: now, into: &sink)
+    } else {
+      sendReset(id, slot, at: now, into: &sink)
+    }
+    if error == .exhausted { drop(.exhausted, on: neighbors[tcp[slot].neighbor].port) }
+    forgetTCP(id, slot, .failed(error))
+  }
+
+  // MARK: The host's events
+
+  /// The host reports a change of a TCP flow.
+  mutating func hostReadyTCP<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
+  ) {
+    if tcp[slot].state == .connecting {
+      return settle(host.finishConnecting(id), id, slot, at: now, into: &sink)
+    }
+    if readiness.contains(.readClosed) { tcp[slot].isReadClosed = true }
+    if !readiness.isDisjoint(with: [.readable, .readClosed, .failed]) {
+      tcp[slot].isReadable = true
+      tcp[slot].work.insert(.pump)
+    }
+    if readiness.contains(.writable) { tcp[slot].work.formUnion([.deliver, .updateWindow]) }
+    // A failure behind the end of the stream cannot be read: only a half-closed flow has it.
+    if readiness.contains(.failed) && tcp[slot].hostEnd == .finished && !tcp[slot].isWriteFinished {
+      tcp[slot].hostEnd = .failed
+    }
+    enqueue(id, slot)
+  }
+
+  /// The deadline of a connection has passed.
+  mutating func timerFiredTCP<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    switch tcp[slot].timerFired(at: now) {
+    case .carryOn: break
+    case .probe: probe(id, slot, at: now, into: &sink)
+    case .abort:
+      sendReset(id, slot, at: now, into: &sink)
+      return endTCP(id, slot, .timedOut, abortively: true)
+    case .finished:
+      return endTCP(id, slot, .finished, abortively: false)
+    case .drain:
+      if host.unacknowledgedByteCount(id) == 0 || !tcp[slot].drainAgain(at: now) {
+        return endTCP(id, slot, .resetByGuest, abortively: true)
+      }
+    }
+    afterwards(id, slot)
+  }
+
+  // MARK: Ending
+
+  /// The guest has reset: what the host took before is delivered first, then its peer is reset.
+  private mutating func resetByGuest(_ id: FlowID, _ slot: UInt32, at now: Instant) {
+    let isConnected = tcp[slot].isSynchronized && tcp[slot].state != .timeWait
+    guard isConnected && host.unacknowledgedByteCount(id) > 0 else {
+      return endTCP(id, slot, .resetByGuest, abortively: true)
+    }
+    pool.releaseAll(in: &tcp[slot].reassembly)
+    tcp[slot].beginDraining(at: now)
+    timers.set(tcp[slot].deadline, for: id.index)
+  }
+
+  /// Ends a connection for a shutdown of the network.
+  mutating func shutDownTCP<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    guard tcp[slot].state != .draining else { return }
+    if tcp[slot].isSynchronized && tcp[slot].state != .timeWait { sendReset(id, slot, at: now, into: &sink) }
+    resetByGuest(id, slot, at: now)
+  }
+
+  /// Ends a connection and closes its socket.
+  mutating func endTCP(_ id: FlowID, _ slot: UInt32, _ end: FlowEnd, abortively: Bool) {
+    if !tcp[slot].isHostClosed { host.close(id, abortively: abortively) }
+    forgetTCP(id, slot, end)
+  }
+
+  /// Forgets a connection whose socket is closed.
+  private mutating func forgetTCP(_ id: FlowID, _ slot: UInt32, _ end: FlowEnd) {
+    observer.closed(summary(of: tcp[slot], id), end: end)
+    pool.releaseAll(in: &tcp[slot].reassembly)
+    timers.set(.never, for: id.index)
+    flows.remove(id)
+    tcp.remove(at: slot)
+  }
+
+  func summary(of connection: TCPConnection, _ id: FlowID) -> FlowSummary {
+    FlowSummary(
+      id: id, transport: .tcp, guest: connection.guest, remote: connection.remote, host: connection.host,
+      isInbound: connection.isInbound, state: connection.state.public, bytesFromGuest: connection.bytesFromGuest,
+      bytesToGuest: connection.bytesToGuest)
+  }
+}
+
+extension TCPConnection.State {
+  fileprivate var `public`: FlowState {
+    switch self {
+    case .connecting: .connecting
+    case .synSent: .synSent
+    case .synReceived: .synReceived
+    case .established: .established
+    case .finWait1: .finWait1
+    case .finWait2: .finWait2
+    case .closeWait: .closeWait
+    case .closing: .closing
+    case .lastAck: .lastAck
+    case .timeWait: .timeWait
+    case .draining: .draining
+    }
+  }
+}

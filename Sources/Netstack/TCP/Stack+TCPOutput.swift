@@ -1,0 +1,130 @@
+import BasicContainers
+import Buffers
+import Primitives
+import Wire
+
+extension Stack where Host: ~Copyable, Watcher: ~Copyable {
+  /// Sends a SYN or a SYN-ACK, as the connection's state asks for.
+  /// - Returns: false where the link had no room.
+  mutating func sendSynchronize<Sink: FrameSink & ~Copyable>(
+    _ slot: UInt32, _ path: GuestPath, at now: Instant, into sink: inout Sink
+  ) -> Bool {
+    var options = TCPOptions()
+    let headers = PacketHeader.internetLength(tcp[slot].guest.address.family) + TCPHeader.minimumLength
+    options.mss = UInt16(clamping: settings.mtu - headers)
+    // RFC 7323 section 2.2: in a SYN-ACK only if the SYN had it.
+    if tcp[slot].receiveScale > 0 { options.windowScale = tcp[slot].receiveScale }
+    let isAnswer = tcp[slot].state == .synReceived
+    let header = TCPHeader(
+      sourcePort: tcp[slot].remote.port, destinationPort: tcp[slot].guest.port,
+      sequenceNumber: tcp[slot].initialSend,
+      acknowledgmentNumber: isAnswer ? tcp[slot].receiveNext : SequenceNumber(0),
+      flags: isAnswer ? [.syn, .ack] : .syn, window: synchronizeWindow(slot), options: options)
+    guard sendControl(header, slot, path, into: &sink) else { return false }
+    if tcp[slot].timer == .none { tcp[slot].startRetransmissionTimer(at: now) }
+    return true
+  }
+
+  /// RFC 7323 section 2.2: the window of a SYN is never scaled.
+  private func synchronizeWindow(_ slot: UInt32) -> UInt16 {
+    guard tcp[slot].state == .synReceived else { return .max }
+    return UInt16(clamping: tcp[slot].receiveEdge - tcp[slot].receiveNext)
+  }
+
+  /// Sends a segment without payload; false where the link had no room.
+  mutating func sendControl<Sink: FrameSink & ~Copyable>(
+    _ slot: UInt32, _ path: GuestPath, _ flags: TCPFlags, at sequence: SequenceNumber, into sink: inout Sink
+  ) -> Bool {
+    sendControl(tcpHeader(slot, flags, at: sequence), slot, path, into: &sink)
+  }
+
+  private mutating func sendControl<Sink: FrameSink & ~Copyable>(
+    _ header: TCPHeader, _ slot: UInt32, _ path: GuestPath, into sink: inout Sink
+  ) -> Bool {
+    sendControl(header, from: tcp[slot].remote.address, to: tcp[slot].guest.address, path, into: &sink)
+  }
+
+  private mutating func sendControl<Sink: FrameSink & ~Copyable>(
+    _ header: TCPHeader, from source: IPAddress, to guest: IPAddress, _ path: GuestPath, into sink: inout Sink
+  ) -> Bool {
+    let length = PacketHeader.length(guest.family) + header.headerLength
+    let request = SlotRequest(port: path.port, headerLength: length, payloadLength: 0)
+    guard let run = reserve(request, in: &sink) else { return false }
+    var bytes = sink.header(0, of: run)
+    write(header, from: source, to: guest, path, payloadLength: 0, payloadSum: 0, to: &bytes)
+    commit(run, on: path.port, headerLength: length, into: &sink)
+    return true
+  }
+
+  // MARK: Resets
+
+  /// RFC 9293 section 3.10.7.1: a reset for a segment that belongs to no connection.
+  mutating func sendReset<Sink: FrameSink & ~Copyable>(
+    to arrival: TCPArrival, _ context: PacketContext, at now: Instant, into sink: inout Sink
+  ) {
+    var header = TCPHeader(
+      sourcePort: arrival.destinationPort, destinationPort: arrival.sourcePort, sequenceNumber: SequenceNumber(0),
+      flags: .rst, window: 0)
+    if arrival.flags.contains(.ack) {
+      header.sequenceNumber = arrival.acknowledgment
+    } else {
+      header.acknowledgmentNumber = arrival.sequence + arrival.length
+      header.flags.insert(.ack)
+    }
+    guard let path = path(to: context.source, hint: context.neighbor, at: now, into: &sink) else { return }
+    if !sendControl(header, from: context.destination, to: context.source, path, into: &sink) {
+      drop(.linkFull, on: path.port)
+    }
+  }
+
+  /// Resets a connection towards the guest, at exactly the sequence number that it expects.
+  mutating func sendReset<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    var header = tcpHeader(slot, [.rst, .ack], at: tcp[slot].sendMaximum)
+    header.window = 0
+    if tcp[slot].state == .connecting { header.sequenceNumber = SequenceNumber(0) }
+    if tcp[slot].state == .synSent { header.flags = .rst }
+    guard let path = path(to: tcp[slot].guest.address, hint: tcp[slot].neighbor, at: now, into: &sink) else { return }
+    if !sendControl(header, slot, path, into: &sink) { drop(.linkFull, on: path.port) }
+  }
+
+  // MARK: Headers
+
+  /// The header of a segment of a connection, without options and checksum.
+  mutating func tcpHeader(_ slot: UInt32, _ flags: TCPFlags, at sequence: SequenceNumber) -> TCPHeader {
+    TCPHeader(
+      sourcePort: tcp[slot].remote.port, destinationPort: tcp[slot].guest.port, sequenceNumber: sequence,
+      acknowledgmentNumber: tcp[slot].receiveNext, flags: flags, window: tcp[slot].advertiseWindow())
+  }
+
+  /// Writes the headers of a connection's segment; `payloadSum` is the folded sum of its payload.
+  func write(
+    _ header: TCPHeader, _ slot: UInt32, _ path: GuestPath, payloadLength: Int, payloadSum: UInt16,
+    to bytes: inout MutableSpan<UInt8>
+  ) {
+    write(
+      header, from: tcp[slot].remote.address, to: tcp[slot].guest.address, path, payloadLength: payloadLength,
+      payloadSum: payloadSum, to: &bytes)
+  }
+
+  private func write(
+    _ header: TCPHeader, from source: IPAddress, to guest: IPAddress, _ path: GuestPath, payloadLength: Int,
+    payloadSum: UInt16, to bytes: inout MutableSpan<UInt8>
+  ) {
+    let length = header.headerLength + payloadLength
+    let ip = packetHeader(path, from: source, to: guest, .tcp, payloadLength: length)
+    ip.write(to: &bytes)
+    header.write(to: &bytes, at: ip.length)
+    var sum = InternetChecksum()
+    sum.addPseudoHeader(source: source, destination: guest, proto: .tcp, length: length)
+    sum.add(bytes.span.extracting(ip.length..<(ip.length + header.headerLength)))
+    sum.add(payloadSum)
+    bytes.storeBigEndian(sum.checksum, at: ip.length + TCPHeader.checksumOffset)
+  }
+}
+
+extension TCPHeader {
+  /// Where the checksum field lies, counted from the start of the header.
+  fileprivate static var checksumOffset: Int { 16 }
+}

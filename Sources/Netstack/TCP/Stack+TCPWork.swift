@@ -1,0 +1,329 @@
+import BasicContainers
+import Buffers
+import Primitives
+import Wire
+
+extension Stack where Host: ~Copyable, Watcher: ~Copyable {
+  // MARK: Guest to host
+
+  /// Writes what a batch brought for a connection, all of it by one call.
+  mutating func deliverPayloads(_ id: FlowID, _ slot: UInt32, of batch: borrowing FrameBatch, at now: Instant) {
+    guard !tcp[slot].deliveries.isEmpty else { return }
+    slices.removeAll(keepingCapacity: true)
+    payloads.move(&tcp[slot].deliveries, to: &slices)
+    let offered = tcp[slot].pendingByteCount
+    tcp[slot].pendingByteCount = 0
+    guard !tcp[slot].isWriteFailed else { return }
+    let result = host.send(slices, of: batch, on: id)
+    let taken = account(result, id, slot, at: now)
+    if taken < offered && !tcp[slot].isWriteFailed { keepRest(behind: taken, slot, of: batch) }
+    enqueue(id, slot)
+  }
+
+  /// Draws the consequences of a write to the host and returns how many bytes it took.
+  private mutating func account(_ result: HostWrite, _ id: FlowID, _ slot: UInt32, at now: Instant) -> Int {
+    switch result {
+    case .accepted(let count):
+      tcp[slot].delivered(count, at: now)
+      return count
+    case .wouldBlock:
+      host.requestWritable(id)
+      return 0
+    case .failed:
+      // What came from the host before is still to be read; its end will say what has happened.
+      tcp[slot].isWriteFailed = true
+      tcp[slot].isReadable = true
+      if tcp[slot].hostEnd == .finished { tcp[slot].hostEnd = .failed }
+      tcp[slot].work.insert(.pump)
+      return 0
+    }
+  }
+
+  /// Keeps in the pool what the host's socket did not take. The window was already given to the guest for it.
+  private mutating func keepRest(behind taken: Int, _ slot: UInt32, of batch: borrowing FrameBatch) {
+    var skip = taken
+    var sequence = tcp[slot].receiveNext
+    for place in 0..<slices.count {
+      var slice = slices[place]
+      let part = min(skip, slice.count)
+      skip -= part
+      slice.offset += part
+      slice.count -= part
+      guard slice.count > 0 else { continue }
+      guard pool.insert(slice, of: batch, at: sequence, into: &tcp[slot].reassembly) else { return }
+      sequence += slice.count
+    }
+  }
+
+  /// Writes what the pool holds next in order, and passes on the guest's FIN when its turn has come.
+  private mutating func deliverKept(_ id: FlowID, _ slot: UInt32, at now: Instant) {
+    if !tcp[slot].reassembly.isEmpty && tcp[slot].canReceive && !tcp[slot].isWriteFailed {
+      slices.removeAll(keepingCapacity: true)
+      let offered = pool.gather(from: tcp[slot].receiveNext, in: tcp[slot].reassembly, to: &slices)
+      if offered > 0 {
+        let result = host.send(slices, of: pool, on: id)
+        let taken = account(result, id, slot, at: now)
+        if taken > 0 && taken < offered { host.requestWritable(id) }
+        pool.release(upTo: tcp[slot].receiveNext, in: &tcp[slot].reassembly)
+      }
+    }
+    if tcp[slot].isFinishDue {
+      if !tcp[slot].isWriteFailed { host.finishWriting(id) }
+      tcp[slot].finishReceived(at: now)
+    }
+  }
+
+  /// Sets the window by the room in the host's socket; returns whether the guest should be told unasked.
+  private mutating func updateWindow(_ id: FlowID, _ slot: UInt32) -> Bool {
+    guard tcp[slot].canReceive && !tcp[slot].isWriteFailed else { return false }
+    let space = host.sendSpace(id)
+    let gained = tcp[slot].openWindow(space: space)
+    // The event also makes the kernel grow the buffer; a closed window must never be without it.
+    if tcp[slot].receiveEdge - tcp[slot].receiveNext < 2 * tcp[slot].maximumSegment
+      || space < 2 * tcp[slot].maximumSegment
+    {
+      host.requestWritable(id)
+    }
+    return gained
+  }
+
+  // MARK: The work of a connection
+
+  /// Does what waits for a connection, as far as its link has room.
+  mutating func serviceTCP<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    if takeWork(.deliver, slot) { deliverKept(id, slot, at: now) }
+    let wantsUpdate = takeWork(.updateWindow, slot)
+    if wantsUpdate || tcp[slot].work.contains(.acknowledge) {
+      if updateWindow(id, slot) { tcp[slot].work.insert(.acknowledge) }
+    }
+    if tcp[slot].discardByteCount > 0 {
+      host.discard(id, count: tcp[slot].discardByteCount)
+      tcp[slot].discardByteCount = 0
+    }
+    closeHostWhenDone(id, slot)
+    guard let path = path(to: tcp[slot].guest.address, hint: tcp[slot].neighbor, at: now, into: &sink) else {
+      return waitForNeighbor(id, slot, at: now)
+    }
+    tcp[slot].neighbor = path.neighbor
+    if send(id, slot, path, at: now, into: &sink) == .ended { return }
+    timers.set(tcp[slot].deadline, for: id.index)
+  }
+
+  private mutating func takeWork(_ part: TCPConnection.Work, _ slot: UInt32) -> Bool {
+    tcp[slot].work.remove(part) != nil
+  }
+
+  /// Once both halves are done and nothing needs to be sent again, the socket is of no more use.
+  private mutating func closeHostWhenDone(_ id: FlowID, _ slot: UInt32) {
+    guard tcp[slot].state == .timeWait && !tcp[slot].isHostClosed else { return }
+    tcp[slot].isHostClosed = true
+    host.close(id, abortively: false)
+  }
+
+  /// The guest's hardware address is asked for; the flow goes on when it is known, or when its timer fires.
+  private mutating func waitForNeighbor(_ id: FlowID, _ slot: UInt32, at now: Instant) {
+    if unresolved.count < Self.maximumUnresolved { unresolved.append(id) }
+    if tcp[slot].timer == .none { tcp[slot].startRetransmissionTimer(at: now) }
+    timers.set(tcp[slot].deadline, for: id.index)
+  }
+
+  private static var maximumUnresolved: Int { 1024 }
+
+  /// How far sending for a connection has come.
+  private enum Progress {
+    case done
+    /// The connection is gone.
+    case ended
+  }
+
+  /// Sends what a connection has to send: handshake, lost segment, data, FIN, acknowledgment.
+  private mutating func send<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, _ path: GuestPath, at now: Instant, into sink: inout Sink
+  ) -> Progress {
+    var hasRoom = true
+    if tcp[slot].work.contains(.synchronize) {
+      hasRoom = sendSynchronize(slot, path, at: now, into: &sink)
+      if hasRoom { tcp[slot].work.remove(.synchronize) }
+    }
+    if hasRoom && tcp[slot].work.contains(.retransmit) {
+      hasRoom = retransmit(id, slot, path, at: now, into: &sink)
+      if hasRoom { tcp[slot].work.remove(.retransmit) }
+    }
+    if hasRoom && tcp[slot].work.contains(.pump) {
+      hasRoom = pump(id, slot, path, at: now, into: &sink)
+    }
+    if tcp[slot].isResetDue && tcp[slot].isSynchronized {
+      sendReset(id, slot, at: now, into: &sink)
+      endTCP(id, slot, .failed(.reset), abortively: true)
+      return .ended
+    }
+    if hasRoom && tcp[slot].work.contains(.acknowledge) && tcp[slot].isSynchronized {
+      // SND.NXT may have gone back after a timeout; what the guest expects has not.
+      hasRoom = sendControl(slot, path, .ack, at: tcp[slot].sendMaximum, into: &sink)
+      if hasRoom { tcp[slot].work.remove(.acknowledge) }
+    }
+    requeue(id, slot, hasRoom: hasRoom)
+    return .done
+  }
+
+  private mutating func requeue(_ id: FlowID, _ slot: UInt32, hasRoom: Bool) {
+    guard !tcp[slot].work.isEmpty && !tcp[slot].isQueued else { return }
+    guard hasRoom else {
+      tcp[slot].isQueued = true
+      return work.hold(id)
+    }
+    // What only the handshake's end makes possible is not worth another round before it.
+    if tcp[slot].isSynchronized && tcp[slot].work.contains(.pump) { enqueue(id, slot) }
+  }
+
+  // MARK: Host to guest
+
+  /// Reads from the host and sends to the guest, as far as windows, budget and link allow.
+  /// - Returns: false where the link had no room.
+  private mutating func pump<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, _ path: GuestPath, at now: Instant, into sink: inout Sink
+  ) -> Bool {
+    tcp[slot].work.remove(.pump)
+    var budget = Self.pumpBudget
+    while let permit = tcp[slot].permit(at: now) {
+      guard budget > 0 else {
+        tcp[slot].work.insert(.pump)
+        return true
+      }
+      switch sendData(id, slot, path, permit, at: now, into: &sink) {
+      case .sent(let count): budget -= count
+      case .nothing: break
+      case .noRoom:
+        tcp[slot].work.insert(.pump)
+        return false
+      }
+    }
+    guard tcp[slot].isFinishSendable else { return true }
+    guard sendControl(slot, path, [.fin, .ack], at: tcp[slot].sendNext, into: &sink) else {
+      tcp[slot].work.insert(.pump)
+      return false
+    }
+    tcp[slot].finishSent(at: now)
+    return true
+  }
+
+  /// Bytes that one flow may send before the others have their turn.
+  private static var pumpBudget: Int { 512 * 1024 }
+
+  private enum Sent {
+    case sent(Int)
+    /// The host had nothing, or no more.
+    case nothing
+    /// The link had no room.
+    case noRoom
+  }
+
+  /// Reads one run of segments from the host into slots and sends them.
+  private mutating func sendData<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, _ path: GuestPath, _ permit: TCPPermit, at now: Instant, into sink: inout Sink
+  ) -> Sent {
+    let family = tcp[slot].guest.address.family
+    let headers = PacketHeader.internetLength(family) + TCPHeader.minimumLength
+    let size = min(tcp[slot].maximumSegment, path.mtu - headers, permit.byteCount)
+    let request = SlotRequest(
+      port: path.port, maximumSlots: (permit.byteCount + size - 1) / size,
+      headerLength: EthernetHeader.length + headers, payloadLength: size)
+    guard let run = reserve(request, in: &sink) else { return .noRoom }
+    let offered = min(permit.byteCount, run.count * size)
+    var regions = sink.payload(of: run)
+    regions.truncate(toByteCount: offered)
+    switch host.receive(id, skipping: permit.skipping, into: &regions) {
+    case .bytes(let count):
+      // Everything there was: more, or the end, is announced by a new event, unless the end was announced already.
+      if count < offered && !tcp[slot].isReadClosed { tcp[slot].isReadable = false }
+      sendSegments(slot, path, run, byteCount: count, isLast: count < offered, at: now, into: &sink)
+      return .sent(count)
+    case .wouldBlock:
+      tcp[slot].isReadable = false
+      // Nothing where bytes in flight should be cannot be sent again; the timer looks once more.
+      tcp[slot].sendNext = tcp[slot].sendMaximum
+    case .endOfStream:
+      tcp[slot].isReadable = false
+      tcp[slot].hostFinished()
+    case .failed:
+      tcp[slot].isReadable = false
+      tcp[slot].hostEnd = .failed
+    }
+    sink.cancel(run)
+    return .nothing
+  }
+
+  /// Writes the headers of a run whose payload is in place, and commits it.
+  private mutating func sendSegments<Sink: FrameSink & ~Copyable>(
+    _ slot: UInt32, _ path: GuestPath, _ run: consuming SlotRun, byteCount: Int, isLast: Bool, at now: Instant,
+    into sink: inout Sink
+  ) {
+    let size = run.payloadLength
+    let count = (byteCount + size - 1) / size
+    let last = byteCount - (count - 1) * size
+    sumPayloads(count, last: last, of: run, in: &sink)
+    let headerLength = run.headerLength
+    var header = tcpHeader(slot, .ack, at: tcp[slot].sendNext)
+    for segment in 0..<count {
+      let length = segment == count - 1 ? last : size
+      if segment == count - 1 && isLast { header.flags.insert(.psh) }
+      var bytes = sink.header(segment, of: run)
+      write(header, slot, path, payloadLength: length, payloadSum: sums[segment], to: &bytes)
+      header.sequenceNumber += length
+    }
+    let descriptor = FrameDescriptor(port: path.port, headerLength: headerLength, byteCount: headerLength + size)
+    sink.commit(run, slots: count, lastPayload: last, as: descriptor)
+    counters.framesToGuest += UInt64(count)
+    tcp[slot].sent(byteCount, at: now)
+    // Data carries the acknowledgment.
+    tcp[slot].work.remove(.acknowledge)
+  }
+
+  /// The sums of the payloads of a run's first `count` slots, to `sums`.
+  private mutating func sumPayloads<Sink: FrameSink & ~Copyable>(
+    _ count: Int, last: Int, of run: borrowing SlotRun, in sink: inout Sink
+  ) {
+    sums.removeAll(keepingCapacity: true)
+    var regions = sink.payload(of: run)
+    for segment in 0..<count {
+      let region = regions[segment]
+      var sum = InternetChecksum()
+      sum.add(segment == count - 1 ? region.span.extracting(0..<last) : region.span)
+      sums.append(sum.folded)
+    }
+  }
+
+  /// Sends the segment at SND.UNA again, which is taken for lost.
+  private mutating func retransmit<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, _ path: GuestPath, at now: Instant, into sink: inout Sink
+  ) -> Bool {
+    let next = tcp[slot].sendNext
+    tcp[slot].sendNext = tcp[slot].sendUnacknowledged
+    defer { tcp[slot].sendNext = SequenceNumber.later(next, tcp[slot].sendNext) }
+    if tcp[slot].isFinishSendable {
+      guard sendControl(slot, path, [.fin, .ack], at: tcp[slot].sendNext, into: &sink) else { return false }
+      tcp[slot].finishSent(at: now)
+      return true
+    }
+    var count = min(tcp[slot].maximumSegment, tcp[slot].sendMaximum - tcp[slot].sendUnacknowledged)
+    if let finish = tcp[slot].finishSequence { count = min(count, finish - tcp[slot].sendNext) }
+    guard count > 0 else { return true }
+    let permit = TCPPermit(skipping: 0, byteCount: count)
+    if case .noRoom = sendData(id, slot, path, permit, at: now, into: &sink) { return false }
+    return true
+  }
+
+  /// RFC 9293 section 3.8.6.1: sends one byte into a closed window.
+  mutating func probe<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    guard let path = path(to: tcp[slot].guest.address, hint: tcp[slot].neighbor, at: now, into: &sink) else { return }
+    let deadline = (tcp[slot].timer, tcp[slot].deadline)
+    tcp[slot].sendNext = tcp[slot].sendUnacknowledged
+    _ = sendData(id, slot, path, TCPPermit(skipping: 0, byteCount: 1), at: now, into: &sink)
+    (tcp[slot].timer, tcp[slot].deadline) = deadline
+    tcp[slot].timedSequence = nil
+  }
+}

@@ -1,0 +1,242 @@
+import Buffers
+import Primitives
+import Wire
+
+/// A segment from a guest, checked and taken apart.
+struct TCPArrival {
+  var sourcePort: UInt16
+  var destinationPort: UInt16
+  var sequence: SequenceNumber
+  var acknowledgment: SequenceNumber
+  var flags: TCPFlags
+  /// As on the wire, unscaled.
+  var window: UInt16
+  var options: TCPOptions
+  /// Where the payload lies in the batch.
+  var payload: PayloadSlice
+
+  /// SEG.LEN: the sequence numbers that the segment takes.
+  var length: Int { payload.count + (flags.contains(.syn) ? 1 : 0) + (flags.contains(.fin) ? 1 : 0) }
+}
+
+/// What a segment means for the connection as a whole, beyond the work it leaves.
+enum TCPOutcome {
+  /// Nothing beyond the connection's `work`.
+  case carryOn
+  /// The handshake is complete.
+  case established
+  /// The payload, cut to what is new and in the window, is next in order.
+  case deliver(PayloadSlice)
+  /// The payload, cut likewise, belongs at `sequence`, behind a gap.
+  case keep(PayloadSlice, at: SequenceNumber)
+  /// The guest has reset the connection.
+  case reset
+  /// The segment belongs to no connection of ours: answer it with a reset.
+  case stray
+  /// The segment is not acceptable and left no more than perhaps an acknowledgment.
+  case unacceptable
+  /// Both sides are done and there is nothing to wait for.
+  case finished
+  /// A SYN that may begin a new connection in place of this one (RFC 9293 section 3.6.1, TIME-WAIT).
+  case reopen
+}
+
+extension TCPConnection {
+  /// RCV.NXT with what this turn's frames hold in order.
+  var receiveExpected: SequenceNumber { receiveNext + pendingByteCount }
+
+  /// RFC 9293 section 3.10.7: a segment has arrived.
+  mutating func arrive(_ segment: TCPArrival, at now: Instant) -> TCPOutcome {
+    switch state {
+    case .connecting: arriveWhileConnecting(segment)
+    case .synSent: arriveInSynSent(segment, at: now)
+    case .timeWait: arriveInTimeWait(segment, at: now)
+    case .draining: .unacceptable
+    case .synReceived, .established, .finWait1, .finWait2, .closeWait, .closing, .lastAck:
+      arriveSynchronized(segment, at: now)
+    }
+  }
+
+  /// The host's connect is under way: the guest repeats its SYN, or gives up.
+  private mutating func arriveWhileConnecting(_ segment: TCPArrival) -> TCPOutcome {
+    if segment.flags.contains(.rst) { return segment.sequence == receiveNext ? .reset : .unacceptable }
+    return segment.flags.contains(.syn) && segment.sequence == initialReceive ? .carryOn : .unacceptable
+  }
+
+  /// RFC 9293 section 3.10.7.3: we have sent a SYN for a forward's client.
+  private mutating func arriveInSynSent(_ segment: TCPArrival, at now: Instant) -> TCPOutcome {
+    let acknowledges = segment.flags.contains(.ack) && segment.acknowledgment == initialSend + 1
+    if segment.flags.contains(.ack) && !acknowledges {
+      return segment.flags.contains(.rst) ? .unacceptable : .stray
+    }
+    if segment.flags.contains(.rst) { return acknowledges ? .reset : .unacceptable }
+    guard segment.flags.contains(.syn) else { return .unacceptable }
+    guard acknowledges else {
+      // Simultaneous open: their SYN crossed ours, which is answered by a SYN-ACK.
+      state = .synReceived
+      work.insert(.synchronize)
+      return .carryOn
+    }
+    sendUnacknowledged = segment.acknowledgment
+    windowUpdateAcknowledgment = segment.acknowledgment
+    takeRoundTripSample(upTo: segment.acknowledgment, at: now)
+    stopTimer()
+    establish(at: now)
+    work.insert(.acknowledge)
+    return .established
+  }
+
+  /// 2 MSL after both sides have finished: a late segment, or a new connection.
+  private mutating func arriveInTimeWait(_ segment: TCPArrival, at now: Instant) -> TCPOutcome {
+    // RFC 1337: a reset must not end TIME-WAIT.
+    if segment.flags.contains(.rst) { return .unacceptable }
+    if segment.flags.contains(.syn) {
+      if !segment.flags.contains(.ack) && segment.sequence > receiveNext { return .reopen }
+      work.insert(.acknowledge)
+      return .unacceptable
+    }
+    if segment.flags.contains(.fin) { startTimer(.timeWait, after: Self.timeWaitLength, at: now) }
+    if segment.length > 0 { work.insert(.acknowledge) }
+    return .carryOn
+  }
+
+  /// RFC 9293 section 3.10.7.4, in its order: sequence number, RST, SYN, ACK, payload, FIN.
+  private mutating func arriveSynchronized(_ segment: TCPArrival, at now: Instant) -> TCPOutcome {
+    guard isAcceptable(segment) else { return refuseUnacceptable(segment, at: now) }
+    if segment.flags.contains(.rst) {
+      // RFC 5961 section 3.2: only a reset at exactly RCV.NXT is believed; one near it is asked to say that again.
+      if segment.sequence == receiveExpected { return .reset }
+      work.insert(.acknowledge)
+      return .unacceptable
+    }
+    if segment.flags.contains(.syn) {
+      // RFC 5961 section 4.2.
+      work.insert(.acknowledge)
+      return .unacceptable
+    }
+    guard segment.flags.contains(.ack) else { return .unacceptable }
+    var outcome = TCPOutcome.carryOn
+    if state == .synReceived {
+      guard segment.acknowledgment == initialSend + 1 else { return .stray }
+      sendUnacknowledged = segment.acknowledgment
+      takeRoundTripSample(upTo: segment.acknowledgment, at: now)
+      stopTimer()
+      establish(at: now)
+      outcome = .established
+    }
+    guard acknowledge(segment, at: now) else { return .unacceptable }
+    if state == .lastAck && isFinishAcknowledged { return .finished }
+    guard canReceive && segment.length > 0 else {
+      if segment.length > 0 { work.insert(.acknowledge) }
+      return outcome
+    }
+    return take(segment) ?? outcome
+  }
+
+  /// RFC 9293 section 3.10.7.4, first: whether some of the segment lies in the window.
+  private func isAcceptable(_ segment: TCPArrival) -> Bool {
+    let next = receiveExpected
+    let window = max(0, receiveEdge - next)
+    let first = segment.sequence
+    if segment.length == 0 { return window == 0 ? first == next : first >= next && first < receiveEdge }
+    if window == 0 { return false }
+    let last = first + (segment.length - 1)
+    return (first >= next && first < receiveEdge) || (last >= next && last < receiveEdge)
+      || (first < next && last >= receiveEdge)
+  }
+
+  /// A segment wholly outside the window: acknowledged, so that the guest learns where we are.
+  private mutating func refuseUnacceptable(_ segment: TCPArrival, at now: Instant) -> TCPOutcome {
+    guard !segment.flags.contains(.rst) else { return unacceptableReset(segment) }
+    if state == .synReceived && segment.flags.contains(.syn) && segment.sequence == initialReceive {
+      work.insert(.synchronize)
+      return .carryOn
+    }
+    // RFC 9293 section 3.10.7.4: with the window at zero, valid acknowledgments are accepted all the same.
+    if segment.sequence == receiveExpected && segment.flags.contains(.ack) && state != .synReceived
+      && !segment.flags.contains(.syn)
+    {
+      _ = acknowledge(segment, at: now)
+      if state == .lastAck && isFinishAcknowledged { return .finished }
+    }
+    work.insert(.acknowledge)
+    return .unacceptable
+  }
+
+  /// A reset outside the window is forged or old, but for one at exactly RCV.NXT while the window is closed.
+  private func unacceptableReset(_ segment: TCPArrival) -> TCPOutcome {
+    segment.sequence == receiveExpected ? .reset : .unacceptable
+  }
+
+  /// RFC 9293 section 3.10.7.4, seventh and eighth: payload and FIN, cut to what is new and fits the window.
+  private mutating func take(_ segment: TCPArrival) -> TCPOutcome? {
+    work.insert(.acknowledge)
+    var payload = segment.payload
+    var sequence = segment.sequence
+    let old = receiveExpected - sequence
+    if old > 0 {
+      payload.offset += min(old, payload.count)
+      payload.count -= min(old, payload.count)
+      sequence = receiveExpected
+    }
+    let room = receiveEdge - sequence
+    if segment.flags.contains(.fin) && payload.count <= room { guestFinish = segment.sequence + segment.payload.count }
+    payload.count = min(payload.count, max(0, room))
+    if let finish = guestFinish, finish == receiveExpected + (sequence == receiveExpected ? payload.count : 0) {
+      work.insert(.deliver)
+    }
+    guard payload.count > 0 else { return nil }
+    if sequence == receiveExpected && reassembly.isEmpty {
+      pendingByteCount += payload.count
+      work.insert(.deliver)
+      return .deliver(payload)
+    }
+    if sequence == receiveExpected { work.insert(.deliver) }
+    return .keep(payload, at: sequence)
+  }
+
+  // MARK: After delivery
+
+  /// The host took `count` bytes from RCV.NXT on.
+  mutating func delivered(_ count: Int, at now: Instant) {
+    receiveNext += count
+    bytesFromGuest += UInt64(count)
+    if count > 0 { lastProgress = now }
+    work.insert(.acknowledge)
+  }
+
+  /// Whether everything up to the guest's FIN was delivered and the FIN is next.
+  var isFinishDue: Bool { guestFinish == receiveNext && canReceive }
+
+  /// Moves past the guest's FIN, which was passed on to the host.
+  mutating func finishReceived(at now: Instant) {
+    receiveNext += 1
+    receiveEdge = SequenceNumber.later(receiveEdge, receiveNext)
+    isWriteFinished = true
+    lastProgress = now
+    work.insert(.acknowledge)
+    switch state {
+    case .established: state = .closeWait
+    case .finWait1: state = isFinishAcknowledged ? .timeWait : .closing
+    case .finWait2: state = .timeWait
+    case .connecting, .synSent, .synReceived, .closeWait, .closing, .lastAck, .timeWait, .draining: break
+    }
+    if state == .timeWait { startTimer(.timeWait, after: Self.timeWaitLength, at: now) }
+  }
+
+  // MARK: The window
+
+  /// Moves the window's edge as far as `space` bytes of room in the host's socket allow, never back.
+  ///
+  /// - Returns: whether it moved far enough to tell the guest without being asked.
+  mutating func openWindow(space: Int) -> Bool {
+    let limit = 65_535 << Int(receiveScale)
+    let closed = receiveEdge - receiveNext
+    let edge = receiveNext + min(space, limit)
+    let gain = edge - receiveEdge
+    // RFC 9293 section 3.8.6.2.2: no silly windows; small gains wait until they add up.
+    guard gain >= min(maximumSegment, limit / 2) else { return false }
+    receiveEdge = edge
+    return closed < 2 * maximumSegment || gain >= max(closed / 4, 2 * maximumSegment)
+  }
+}

@@ -1,0 +1,238 @@
+import Buffers
+import Primitives
+import Wire
+
+/// One TCP connection, as the stack's end towards the guest: a state machine without I/O.
+///
+/// # Theory of operation
+/// Each connection joins a guest's TCP endpoint, which talks to us in segments, and a stream socket of the host. The
+/// kernel's socket buffers are the connection's only buffers:
+///
+/// - **Guest to host**: payload in order is written to the socket within the turn it came in, and acknowledged as
+///   far as the socket took it. What comes out of order, or what the socket did not take, waits in a bounded pool
+///   (`ReassemblyPool`). The window we advertise is the room in the socket's send buffer.
+/// - **Host to guest**: payload is read from the socket without removing it, straight into frames, and removed once
+///   the guest has acknowledged it. So the socket's receive buffer is our retransmission buffer: the byte at
+///   SND.UNA is always the socket's first unread byte.
+///
+/// The guest's SYN is answered after the host's connect has succeeded, so that a refusal is a reset and not an
+/// accepted connection that dies. A connection that the host's side begins (a forward) is accepted first, then we
+/// send the SYN.
+///
+/// The two halves close apart: the guest's FIN becomes a shutdown of the socket's writing half behind everything
+/// before it; the end of the socket's stream becomes our FIN. A reset by the host's peer reaches the guest behind
+/// all bytes that came before it.
+///
+/// Inputs are methods that return what is to be done (`Arrival`, `Permit`, `TimerAction`); `Stack+TCP*.swift` does
+/// it. The files by concern: `+Handshake`, `+Receive`, `+Send`, `+Timers`, `+Close`.
+struct TCPConnection {
+  /// RFC 9293 section 3.3.2, seen from the stack; `connecting` and `draining` are our own.
+  enum State: UInt8 {
+    /// The guest's SYN is here, the host's connect is under way.
+    case connecting
+    case synSent
+    case synReceived
+    case established
+    case finWait1
+    case finWait2
+    case closeWait
+    case closing
+    case lastAck
+    case timeWait
+    /// The guest has reset; the host's peer is still taking what we acknowledged.
+    case draining
+  }
+
+  /// How the host's stream towards the guest ends.
+  enum HostEnd: UInt8 {
+    /// It goes on.
+    case open
+    /// Its end was read: a FIN follows the last byte.
+    case finished
+    /// It failed: a reset follows the last byte.
+    case failed
+  }
+
+  /// What the one timer of a connection is for.
+  enum Timer: UInt8 {
+    case none
+    /// RFC 6298: something is in flight.
+    case retransmission
+    /// RFC 9293 section 3.8.6.1: the guest's window is closed and data waits.
+    case persist
+    /// RFC 9293 section 3.6.1: 2 MSL.
+    case timeWait
+    /// Until the host's peer has everything after a guest's reset.
+    case drain
+  }
+
+  // Identity
+  let guest: Endpoint
+  /// The other end, as the guest sees it.
+  let remote: Endpoint
+  /// The other end, as the host sees it.
+  let host: Endpoint
+  let isInbound: Bool
+  var state: State
+  /// Where the guest was found in the neighbor table.
+  var neighbor = 0
+
+  // Sending to the guest (RFC 9293 section 3.3.1)
+  /// ISS.
+  var initialSend: SequenceNumber
+  /// SND.UNA: the oldest sequence number in flight. Its byte is the socket's first unread one.
+  var sendUnacknowledged: SequenceNumber
+  /// SND.NXT: what is sent next; goes back to SND.UNA after a timeout.
+  var sendNext: SequenceNumber
+  /// The highest SND.NXT so far.
+  var sendMaximum: SequenceNumber
+  /// SND.WND: the guest's window in bytes, scaled.
+  var sendWindow = 0
+  /// SND.WL1 and SND.WL2: the segment that last changed the window.
+  var windowUpdateSequence: SequenceNumber
+  var windowUpdateAcknowledgment: SequenceNumber
+  /// The largest payload the guest takes in a segment, in bytes; no options are counted in it.
+  var maximumSegment: Int
+  /// The shift of the windows in the guest's segments.
+  var sendScale: UInt8 = 0
+
+  // Congestion and recovery (RFC 5681, RFC 6582)
+  var congestionWindow = 0
+  var slowStartThreshold = Int(Int32.max)
+  var duplicateAcknowledgments = 0
+  /// SND.MAX when recovery began; recovery ends once it is acknowledged.
+  var recoveryPoint: SequenceNumber?
+
+  // Round-trip time (RFC 6298)
+  var smoothedRoundTrip = Interval.zero
+  var roundTripVariation = Interval.zero
+  var retransmissionTimeout = TCPConnection.initialTimeout
+  var timedSequence: SequenceNumber?
+  var timedSince = Instant.zero
+  /// How often the timer has fired without progress in between.
+  var backoffs: UInt8 = 0
+
+  // Receiving from the guest
+  /// IRS.
+  var initialReceive: SequenceNumber
+  /// RCV.NXT: everything before it was taken by the host's socket.
+  var receiveNext: SequenceNumber
+  /// RCV.NXT plus the window last advertised: this edge never moves back.
+  var receiveEdge: SequenceNumber
+  /// The shift of the windows in our segments.
+  var receiveScale: UInt8 = 0
+  /// Bytes behind RCV.NXT that this turn's frames hold in order, not yet offered to the host.
+  var pendingByteCount = 0
+  /// The sequence number of the guest's FIN, once seen.
+  var guestFinish: SequenceNumber?
+  /// The first out-of-order segment in the pool, see `ReassemblyPool`.
+  var reassembly = ReassemblyPool.Queue()
+
+  // The host's side
+  var hostEnd = HostEnd.open
+  /// There may be something to read from the socket.
+  var isReadable = false
+  /// The host's peer has finished sending: short reads are not the end, the end is still to be read.
+  var isReadClosed = false
+  /// Writing to the host failed; the reset follows when everything from there was read.
+  var isWriteFailed = false
+  /// The guest's FIN was passed on.
+  var isWriteFinished = false
+  /// The socket is closed already, in TIME-WAIT.
+  var isHostClosed = false
+  /// Our FIN is in the sequence space, at SND.NXT less one when it was first sent.
+  var finishSequence: SequenceNumber?
+  /// Acknowledged bytes that the socket still holds.
+  var discardByteCount = 0
+
+  // Work and time
+  var timer = Timer.none
+  var deadline = Instant.never
+  /// When something last moved, for the user timeout.
+  var lastProgress: Instant
+  var work = Work()
+  /// Whether the flow stands in the list of flows with work.
+  var isQueued = false
+  /// Slices of this turn's batch that wait to be written, as a list in the stack's `payloads`.
+  var deliveries = BatchLists<PayloadSlice>.List()
+
+  var bytesFromGuest: UInt64 = 0
+  var bytesToGuest: UInt64 = 0
+
+  /// What is left to do for a connection at the end of a turn.
+  struct Work: OptionSet {
+    let rawValue: UInt8
+    /// Write what the turn's frames brought, or what waits in the pool, to the host.
+    static let deliver = Work(rawValue: 1)
+    /// Send an acknowledgment.
+    static let acknowledge = Work(rawValue: 2)
+    /// Read from the host and send to the guest.
+    static let pump = Work(rawValue: 4)
+    /// See whether the window has opened enough to say so.
+    static let updateWindow = Work(rawValue: 8)
+    /// Send the segment at SND.UNA again.
+    static let retransmit = Work(rawValue: 16)
+    /// Send a SYN or SYN-ACK (again).
+    static let synchronize = Work(rawValue: 32)
+  }
+}
+
+extension TCPConnection {
+  /// RFC 6298 (2.1).
+  static let initialTimeout = Interval.seconds(1)
+  /// RFC 6298 (2.4) asks for 1 s at least; a guest is a local link away, so Linux's 200 ms is taken instead.
+  static let minimumTimeout = Interval.milliseconds(200)
+  /// RFC 6298 (2.5): the bound may be 60 s or more.
+  static let maximumTimeout = Interval.seconds(60)
+  /// RFC 9293 section 3.8.3: R2 is at least 100 s.
+  static let userTimeout = Interval.seconds(120)
+  /// How long a SYN or SYN-ACK is repeated.
+  static let handshakeTimeout = Interval.seconds(63)
+  /// 2 MSL with Linux's MSL of 30 s.
+  static let timeWaitLength = Interval.seconds(60)
+  /// How long the host's peer has to take what we acknowledged before the guest reset.
+  static let drainTimeout = Interval.seconds(2)
+  /// RFC 9293 section 3.7.1: the segment size if the SYN names none.
+  static let defaultMaximumSegment4 = 536
+  static let defaultMaximumSegment6 = 1220
+  /// Ours is never below this, however small the guest's MSS option: headers would drown the data.
+  static let minimumMaximumSegment = 48
+  /// The shift that we offer: windows up to 16 MB.
+  static let offeredScale: UInt8 = 8
+
+  /// Bytes of payload and FIN or SYN in flight.
+  var inFlight: Int { sendNext - sendUnacknowledged }
+
+  /// Whether the handshake is over and the connection is not yet.
+  var isSynchronized: Bool {
+    switch state {
+    case .connecting, .synSent, .synReceived, .draining: false
+    case .established, .finWait1, .finWait2, .closeWait, .closing, .lastAck, .timeWait: true
+    }
+  }
+
+  /// Whether the guest may still send us data.
+  var canReceive: Bool {
+    switch state {
+    case .established, .finWait1, .finWait2: true
+    case .connecting, .synSent, .synReceived, .closeWait, .closing, .lastAck, .timeWait, .draining: false
+    }
+  }
+
+  /// Whether we may still send data, or our FIN, to the guest.
+  var canSend: Bool {
+    switch state {
+    case .established, .closeWait, .finWait1, .closing, .lastAck: true
+    case .connecting, .synSent, .synReceived, .finWait2, .timeWait, .draining: false
+    }
+  }
+
+  /// The window to put in a segment, in the units of the wire. The edge moves to what the guest computes of it.
+  mutating func advertiseWindow() -> UInt16 {
+    let window = max(0, receiveEdge - receiveNext)
+    // Rounded up, so that it is never left of one that the guest was told before.
+    let field = UInt16(clamping: (window + (1 << Int(receiveScale)) - 1) >> Int(receiveScale))
+    receiveEdge = SequenceNumber.later(receiveEdge, receiveNext + Int(field) << Int(receiveScale))
+    return field
+  }
+}

@@ -1,0 +1,111 @@
+import BasicContainers
+import Primitives
+
+/// Deadlines of flows, at most one for each, with the earliest at hand.
+///
+/// A 4-ary heap with the place of each flow's entry kept beside it: setting, moving and cancelling cost the logarithm
+/// of the number of flows that have a deadline, looking at the earliest costs nothing. A deadline that moves later
+/// (a retransmission timer restarted by every acknowledgment) is only noted, and the entry sinks when it comes up:
+/// the common case is constant.
+struct TimerQueue: ~Copyable {
+  struct Entry {
+    /// When the entry comes up; never later than the flow's deadline.
+    var due: Instant
+    var flow: UInt32
+  }
+
+  private var heap = UniqueArray<Entry>()
+  /// The place of each flow's entry in the heap, or `absent`.
+  private var places = UniqueArray<UInt32>()
+  /// Each flow's deadline.
+  private var deadlines = UniqueArray<Instant>()
+  private static var absent: UInt32 { .max }
+
+  /// Makes an empty queue for flows with indices less than `capacity`.
+  init(capacity: Int) {
+    heap.reserveCapacity(capacity)
+    places.reserveCapacity(capacity)
+    deadlines.reserveCapacity(capacity)
+  }
+
+  /// When the earliest entry comes up, `.never` if there is none. May be earlier than any flow's deadline.
+  var next: Instant { heap.isEmpty ? .never : heap[0].due }
+
+  /// Sets, moves or (with `.never`) cancels the deadline of `flow`.
+  mutating func set(_ deadline: Instant, for flow: UInt32) {
+    while places.count <= Int(flow) {
+      places.append(Self.absent)
+      deadlines.append(.never)
+    }
+    deadlines[Int(flow)] = deadline
+    let place = places[Int(flow)]
+    if place == Self.absent {
+      guard deadline != .never else { return }
+      heap.append(Entry(due: deadline, flow: flow))
+      rise(from: heap.count - 1)
+    } else if deadline == .never {
+      remove(at: Int(place))
+    } else if deadline < heap[Int(place)].due {
+      heap[Int(place)].due = deadline
+      rise(from: Int(place))
+    }
+  }
+
+  /// Takes a flow whose deadline is `now` or earlier, or nil where there is none.
+  mutating func popDue(at now: Instant) -> UInt32? {
+    while !heap.isEmpty && heap[0].due <= now {
+      let flow = heap[0].flow
+      let deadline = deadlines[Int(flow)]
+      guard deadline > now else {
+        remove(at: 0)
+        return flow
+      }
+      heap[0].due = deadline
+      sink(from: 0)
+    }
+    return nil
+  }
+
+  private mutating func remove(at place: Int) {
+    places[Int(heap[place].flow)] = Self.absent
+    guard let last = heap.popLast(), place < heap.count else { return }
+    heap[place] = last
+    places[Int(last.flow)] = UInt32(place)
+    rise(from: place)
+    sink(from: Int(places[Int(last.flow)]))
+  }
+
+  private mutating func rise(from start: Int) {
+    let entry = heap[start]
+    var place = start
+    while place > 0 {
+      let parent = (place - 1) / 4
+      guard entry.due < heap[parent].due else { break }
+      move(parent, to: place)
+      place = parent
+    }
+    put(entry, at: place)
+  }
+
+  private mutating func sink(from start: Int) {
+    let entry = heap[start]
+    var place = start
+    while true {
+      let first = place * 4 + 1
+      guard first < heap.count else { break }
+      var smallest = first
+      for child in first..<min(first + 4, heap.count) where heap[child].due < heap[smallest].due { smallest = child }
+      guard heap[smallest].due < entry.due else { break }
+      move(smallest, to: place)
+      place = smallest
+    }
+    put(entry, at: place)
+  }
+
+  private mutating func move(_ from: Int, to place: Int) { put(heap[from], at: place) }
+
+  private mutating func put(_ entry: Entry, at place: Int) {
+    heap[place] = entry
+    places[Int(entry.flow)] = UInt32(place)
+  }
+}

@@ -1,0 +1,231 @@
+import BasicContainers
+import Buffers
+import Primitives
+import Wire
+
+extension Stack where Host: ~Copyable, Watcher: ~Copyable {
+  // MARK: From guests
+
+  /// RFC 768: a datagram from a guest.
+  mutating func receiveUDP<Sink: FrameSink & ~Copyable>(
+    _ context: PacketContext, of batch: borrowing FrameBatch, from hardware: MACAddress, at now: Instant,
+    into sink: inout Sink
+  ) throws(WireError) {
+    let bytes = batch.header(context.frame).extracting(droppingFirst: context.offset)
+    let datagram = try UDPDatagram(bytes, byteCount: context.byteCount)
+    guard isChecksumValid(datagram, context, in: batch) else { return drop(.badChecksum, on: context.port) }
+    let guest = Endpoint(context.source, port: datagram.sourcePort)
+    let remote = Endpoint(context.destination, port: datagram.destinationPort)
+    let payload = PayloadSlice(
+      frame: context.frame, offset: context.offset + UDPHeader.length, count: datagram.payloadLength)
+    guard guest.port != 0 && remote.port != 0 else { return drop(.malformed, on: context.port) }
+    if let id = flows.find(FlowKey(.udp, guest: guest, remote: remote)) {
+      return queue(payload, on: id, to: nil, context, at: now)
+    }
+    switch policy.verdict(.udp, to: remote) {
+    case .local(.dhcp):
+      receiveDHCP(payload, from: hardware, of: batch, at: now, into: &sink)
+    case .drop(let reason):
+      drop(reason, on: context.port)
+    case .reject(let code):
+      drop(.forbiddenDestination, on: context.port)
+      sendError(.unreachable(code), context, of: batch, at: now, into: &sink)
+    case .connect(let target):
+      guard !context.source.isAny else { return drop(.badSource, on: context.port) }
+      guard let id = outboundFlow(guest, remote, target: target, at: now) else {
+        drop(.exhausted, on: context.port)
+        return sendError(.unreachable(.prohibited), context, of: batch, at: now, into: &sink)
+      }
+      queue(payload, on: id, to: target == remote ? remote : nil, context, at: now)
+    case .reset, .inspect, .pending:
+      preconditionFailure("not a verdict on a datagram")
+    }
+  }
+
+  /// RFC 768: over the pseudo-header and the whole datagram; zero means that there is none.
+  private func isChecksumValid(
+    _ datagram: UDPDatagram, _ context: PacketContext, in batch: borrowing FrameBatch
+  ) -> Bool {
+    guard datagram.checksum != 0, context.checksum == .unverified else { return true }
+    let whole = PayloadSlice(frame: context.frame, offset: context.offset, count: datagram.length)
+    var sum = InternetChecksum()
+    sum.addPseudoHeader(source: context.source, destination: context.destination, proto: .udp, length: datagram.length)
+    return checksum(of: whole, in: batch, after: sum).checksum == 0
+  }
+
+  /// The flow for what a guest sends from `guest`, opened if there is none; nil where it cannot be.
+  private mutating func outboundFlow(
+    _ guest: Endpoint, _ remote: Endpoint, target: Endpoint, at now: Instant
+  ) -> FlowID? {
+    guard target == remote else {
+      let flow = UDPFlow(.connected, guest: guest, remote: remote, host: target)
+      return openFlow(flow, key: FlowKey(.udp, guest: guest, remote: remote), connectedTo: target)
+    }
+    let everyone = Endpoint(.any(remote.address.family), port: 0)
+    let key = FlowKey(.udp, guest: guest, remote: everyone)
+    let mapping = UDPFlow(.mapping, guest: guest, remote: everyone, host: everyone)
+    let id = flows.find(key) ?? openFlow(mapping, key: key, connectedTo: nil)
+    if let id { peers.insert(remote.address, of: id) }
+    return id
+  }
+
+  private mutating func openFlow(_ flow: UDPFlow, key: FlowKey, connectedTo target: Endpoint?) -> FlowID? {
+    guard let slot = udp.insert(flow) else { return nil }
+    guard let id = flows.insert(.udp(slot), key: key) else {
+      udp.remove(at: slot)
+      return nil
+    }
+    let family = (target ?? flow.remote).address.family
+    let opened = host.openDatagrams(id, family: family, destination: target, preferredPort: flow.guest.port)
+    if case .failed = opened {
+      flows.remove(id)
+      udp.remove(at: slot)
+      return nil
+    }
+    observer.opened(summary(of: flow, id))
+    return id
+  }
+
+  /// Lets a datagram wait for the end of the batch, when all of a flow's go out together.
+  private mutating func queue(
+    _ payload: PayloadSlice, on id: FlowID, to destination: Endpoint?, _ context: PacketContext, at now: Instant
+  ) {
+    guard case .udp(let slot) = flows.slot(of: id) else { return }
+    udp[slot].neighbor = context.neighbor
+    if udp[slot].deliveries.isEmpty { touched.append(id) }
+    var datagram = OutgoingDatagram(payload: payload, destination: destination)
+    if case .forwarded(_, let client, let local) = udp[slot].kind {
+      datagram.destination = client
+      datagram.source = local
+    }
+    datagrams.append(datagram, to: &udp[slot].deliveries)
+    udp[slot].bytesFromGuest += UInt64(payload.count)
+    timers.set(now + udp[slot].timeout, for: id.index)
+  }
+
+  /// Sends what the batch brought for one flow.
+  mutating func sendDatagrams<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
+  ) {
+    outgoing.removeAll(keepingCapacity: true)
+    datagrams.move(&udp[slot].deliveries, to: &outgoing)
+    var socket = id
+    if case .forwarded(let listener, _, _) = udp[slot].kind { socket = listener }
+    guard flows.slot(of: socket) != nil else { return endUDP(id, slot, .finished) }
+    var next = 0
+    var failed = -1
+    while next < outgoing.count {
+      switch host.sendDatagrams(outgoing, from: next, of: batch, on: socket) {
+      case .accepted(let count):
+        next += max(count, 1)
+      case .wouldBlock:
+        for _ in next..<outgoing.count { drop(.hostRefused, on: neighbors[udp[slot].neighbor].port) }
+        return
+      case .failed(let error):
+        reportFailure(error, id, slot, at: now, into: &sink)
+        // The error may be the echo of an earlier datagram: this one gets a second chance.
+        if failed == next {
+          drop(.hostRefused, on: neighbors[udp[slot].neighbor].port)
+          next += 1
+        } else {
+          failed = next
+        }
+      }
+    }
+  }
+
+  // MARK: From the host
+
+  /// The host reports a change of a UDP flow.
+  mutating func hostReadyUDP<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
+  ) {
+    if readiness.contains(.failed), let error = host.takeError(id) {
+      reportFailure(error, id, slot, at: now, into: &sink)
+    }
+    if readiness.contains(.readable) { readDatagrams(id, slot, at: now, into: &sink) }
+  }
+
+  /// Reads one batch of datagrams of a flow and passes them on.
+  mutating func readDatagrams<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    udp[slot].isQueued = false
+    guard case .accepted(let count) = host.receiveDatagrams(id, into: &inbox) else { return }
+    for place in 0..<count {
+      let source = inbox[place].source
+      let remote: Endpoint
+      switch udp[slot].kind {
+      case .connected, .forwarded: remote = udp[slot].remote
+      case .mapping:
+        guard peers.contains(source.address, of: id) else {
+          drop(.filtered, on: .first)
+          continue
+        }
+        remote = source
+      }
+      udp[slot].bytesToGuest += UInt64(inbox[place].byteCount)
+      sendUDP(place, from: remote, to: udp[slot].guest, hint: udp[slot].neighbor, at: now, into: &sink)
+    }
+    timers.set(now + udp[slot].timeout, for: id.index)
+    // A full batch says that more may wait, for which there is no new event.
+    if count == inbox.capacity && !udp[slot].isQueued {
+      udp[slot].isQueued = true
+      work.append(id)
+    }
+  }
+
+  /// Tells the guest that its datagrams do not arrive, as far as ICMP has words for it.
+  private mutating func reportFailure<Sink: FrameSink & ~Copyable>(
+    _ error: HostError, _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    guard udp[slot].kind == .connected else { return }
+    let code: RejectCode
+    switch error {
+    case .refused: code = .port
+    case .hostUnreachable, .timedOut: code = .host
+    case .networkUnreachable: code = .network
+    case .forbidden: code = .prohibited
+    case .reset, .addressInUse, .addressUnavailable, .exhausted, .messageTooLong, .other: return
+    }
+    let (guest, remote) = (udp[slot].guest, udp[slot].remote)
+    let word = UInt32(UDPHeader.length) << 16
+    sendError(
+      .unreachable(code), .udp, from: guest, to: remote, word: word, hint: udp[slot].neighbor, at: now, into: &sink)
+  }
+
+  /// Ends a flow and closes its socket.
+  mutating func endUDP(_ id: FlowID, _ slot: UInt32, _ end: FlowEnd) {
+    observer.closed(summary(of: udp[slot], id), end: end)
+    switch udp[slot].kind {
+    case .mapping, .connected: host.close(id, abortively: false)
+    case .forwarded: break
+    }
+    timers.set(.never, for: id.index)
+    flows.remove(id)
+    udp.remove(at: slot)
+  }
+
+  /// Ends the flows to the virtual resolver, whose server has changed.
+  mutating func endResolverFlows() {
+    for index in 0..<flows.highWater {
+      guard let id = flows.id(at: index), case .udp(let slot) = flows.slot(of: id) else { continue }
+      if udp[slot].kind == .connected && udp[slot].remote.port == UDPFlow.resolverPort { endUDP(id, slot, .finished) }
+    }
+  }
+
+  func summary(of flow: UDPFlow, _ id: FlowID) -> FlowSummary {
+    var state = FlowState.mapped
+    var isInbound = false
+    switch flow.kind {
+    case .mapping: break
+    case .connected: state = .connected
+    case .forwarded:
+      state = .forwarded
+      isInbound = true
+    }
+    return FlowSummary(
+      id: id, transport: .udp, guest: flow.guest, remote: flow.remote, host: flow.host, isInbound: isInbound,
+      state: state, bytesFromGuest: flow.bytesFromGuest, bytesToGuest: flow.bytesToGuest)
+  }
+}

@@ -1,0 +1,54 @@
+import Primitives
+
+/// A guest's UDP traffic on one socket of the host.
+///
+/// # Theory of operation
+/// - A **mapping** is open to the world: one unconnected socket for one address and port of a guest, whomever it talks
+///   to, so that all peers see the same source (RFC 4787 REQ-1, endpoint-independent mapping). Datagrams come back
+///   from addresses that the guest has spoken to (REQ-8, address-dependent filtering; see `PeerFilter`).
+/// - A **connected** flow is for destinations that stand for something else: the resolver, and the host's loopback.
+///   Its socket is connected, so that nobody else can answer, and refusals are heard.
+/// - A **forwarded** flow is one client of a port forward. It has no socket of its own: it speaks through the
+///   forward's listener.
+///
+/// Flows end when nothing was said for a while (REQ-5); traffic in either direction keeps them.
+struct UDPFlow {
+  enum Kind: Hashable {
+    case mapping
+    case connected
+    /// `client` is the client's true endpoint; `local` is the host's address that it asked.
+    case forwarded(listener: FlowID, client: Endpoint, local: IPAddress?)
+  }
+
+  let kind: Kind
+  let guest: Endpoint
+  /// The other end as the guest sees it; unspecified for a mapping.
+  let remote: Endpoint
+  /// The other end as the host sees it.
+  let host: Endpoint
+  /// How long the flow lives without traffic.
+  let timeout: Interval
+  /// Where the guest was found in the neighbor table.
+  var neighbor = 0
+  /// Datagrams of the current batch, as a list in the stack's `datagrams`.
+  var deliveries = BatchLists<OutgoingDatagram>.List()
+  /// Whether the flow waits in the work queue to go on reading.
+  var isQueued = false
+  var bytesFromGuest: UInt64 = 0
+  var bytesToGuest: UInt64 = 0
+
+  /// RFC 4787 REQ-5: five minutes are recommended.
+  static let idleTimeout = Interval.seconds(300)
+  /// A query to a resolver is answered at once or not at all.
+  static let resolverTimeout = Interval.seconds(10)
+  /// The port of DNS.
+  static let resolverPort: UInt16 = 53
+
+  init(_ kind: Kind, guest: Endpoint, remote: Endpoint, host: Endpoint) {
+    self.kind = kind
+    self.guest = guest
+    self.remote = remote
+    self.host = host
+    timeout = kind == .connected && remote.port == Self.resolverPort ? Self.resolverTimeout : Self.idleTimeout
+  }
+}
