@@ -22,13 +22,15 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         count: context.byteCount - segment.headerLength))
     let guest = Endpoint(context.source, port: segment.sourcePort)
     let remote = Endpoint(context.destination, port: segment.destinationPort)
+    if arrival.flags.contains(.syn), let mss = arrival.options.mss {
+      raiseMTU(of: context.neighbor, to: Int(mss) + headerAllowance(guest))
+    }
     guard let id = flows.find(FlowKey(.tcp, guest: guest, remote: remote)), case .tcp(let slot) = flows.slot(of: id)
     else {
       return openTCP(arrival, guest, remote, context, of: batch, at: now, into: &sink)
     }
     tcp[slot].neighbor = context.neighbor
-    var arrived = arrival
-    if case .reopen = arrive(&arrived, id, slot, context, of: batch, at: now, into: &sink) {
+    if case .reopen = arrive(arrival, id, slot, context, of: batch, at: now, into: &sink) {
       endTCP(id, slot, .finished, abortively: false)
       openTCP(arrival, guest, remote, context, of: batch, at: now, into: &sink)
     }
@@ -45,10 +47,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Gives a segment to its connection and does what follows at once; the rest waits as the connection's work.
   private mutating func arrive<Sink: FrameSink & ~Copyable>(
-    _ arrival: inout TCPArrival, _ id: FlowID, _ slot: UInt32, _ context: PacketContext,
+    _ arrival: TCPArrival, _ id: FlowID, _ slot: UInt32, _ context: PacketContext,
     of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
   ) -> TCPOutcome {
-    let outcome = tcp[slot].arrive(arrival, at: now)
+    let outcome = tcp[slot].arrive(arrival, mtu: neighbors[context.neighbor].mtu, at: now)
     switch outcome {
     case .carryOn, .reopen: break
     case .established: observer.opened(summary(of: tcp[slot], id))
@@ -115,7 +117,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ arrival: TCPArrival, _ guest: Endpoint, _ remote: Endpoint, _ target: Endpoint, _ context: PacketContext,
     at now: Instant, into sink: inout Sink
   ) {
-    if let mss = arrival.options.mss { raiseMTU(of: context.neighbor, to: Int(mss) + headerAllowance(guest)) }
     let key = FlowKey(.tcp, guest: guest, remote: remote)
     var connection = TCPConnection(
       fromGuest: guest, to: remote, host: target, syn: arrival, mtu: neighbors[context.neighbor].mtu,

@@ -45,11 +45,11 @@ extension TCPConnection {
   /// RCV.NXT with what this turn's frames hold in order.
   var receiveExpected: SequenceNumber { receiveNext + pendingByteCount }
 
-  /// RFC 9293 section 3.10.7: a segment has arrived.
-  mutating func arrive(_ segment: TCPArrival, at now: Instant) -> TCPOutcome {
+  /// RFC 9293 section 3.10.7: a segment has arrived from a guest that takes packets of `mtu` bytes.
+  mutating func arrive(_ segment: TCPArrival, mtu: Int, at now: Instant) -> TCPOutcome {
     switch state {
     case .connecting: arriveWhileConnecting(segment)
-    case .synSent: arriveInSynSent(segment, at: now)
+    case .synSent: arriveInSynSent(segment, mtu: mtu, at: now)
     case .timeWait: arriveInTimeWait(segment, at: now)
     case .draining: .unacceptable
     case .synReceived, .established, .finWait1, .finWait2, .closeWait, .closing, .lastAck:
@@ -64,13 +64,14 @@ extension TCPConnection {
   }
 
   /// RFC 9293 section 3.10.7.3: we have sent a SYN for a forward's client.
-  private mutating func arriveInSynSent(_ segment: TCPArrival, at now: Instant) -> TCPOutcome {
+  private mutating func arriveInSynSent(_ segment: TCPArrival, mtu: Int, at now: Instant) -> TCPOutcome {
     let acknowledges = segment.flags.contains(.ack) && segment.acknowledgment == initialSend + 1
     if segment.flags.contains(.ack) && !acknowledges {
       return segment.flags.contains(.rst) ? .unacceptable : .stray
     }
     if segment.flags.contains(.rst) { return acknowledges ? .reset : .unacceptable }
     guard segment.flags.contains(.syn) else { return .unacceptable }
+    adopt(segment, mtu: mtu)
     guard acknowledges else {
       // Simultaneous open: their SYN crossed ours, which is answered by a SYN-ACK.
       state = .synReceived
@@ -226,6 +227,9 @@ extension TCPConnection {
 
   // MARK: The window
 
+  /// The least that the window grows by, however little room there is, in bytes.
+  private static let smallestGain = 2048
+
   /// Moves the window's edge as far as `space` bytes of room in the host's socket allow, never back.
   ///
   /// - Returns: whether it moved far enough to tell the guest without being asked.
@@ -234,8 +238,9 @@ extension TCPConnection {
     let closed = receiveEdge - receiveNext
     let edge = receiveNext + min(space, limit)
     let gain = edge - receiveEdge
-    // RFC 9293 section 3.8.6.2.2: no silly windows; small gains wait until they add up.
-    guard gain >= min(maximumSegment, limit / 2) else { return false }
+    // RFC 9293 section 3.8.6.2.2: no silly windows; small gains wait until they add up to a segment, or to half of
+    // the room where that is less than a (very long) segment.
+    guard gain >= min(maximumSegment, max(space / 2, Self.smallestGain), limit / 2) else { return false }
     receiveEdge = edge
     return closed < 2 * maximumSegment || gain >= max(closed / 4, 2 * maximumSegment)
   }
