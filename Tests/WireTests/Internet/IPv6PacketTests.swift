@@ -1,0 +1,53 @@
+import Primitives
+import Testing
+import Wire
+
+@Suite struct IPv6PacketTests {
+  @Test func `a packet has its fields`() throws {
+    let golden = Golden.udp6
+    let packet = try IPv6Packet(golden.span.extracting(14...))
+    let (header, total, payload) = (packet.header, packet.totalLength, packet.payload.count)
+    #expect(
+      header
+        == IPv6Header(
+          flowLabel: 0x23f09, payloadLength: 11, nextHeader: .udp, hopLimit: 64,
+          source: IPv6Address(high: 0xfec0 << 48, low: 0x15), destination: IPv6Address(high: 0xfec0 << 48, low: 2)))
+    #expect((total, payload) == (51, 11))
+  }
+
+  @Test(arguments: Golden.frames.filter { $0[12...13] == [0x86, 0xdd] })
+  func `a header is written as it was read`(_ golden: [UInt8]) throws {
+    let header = try IPv6Packet(golden.span.extracting(14...)).header
+    #expect(written(40) { header.write(to: &$0) } == Array(golden[14..<54]))
+  }
+
+  @Test func `traffic class and flow label do not touch each other`() throws {
+    let header = IPv6Header(
+      trafficClass: 0xff, flowLabel: 0, payloadLength: 0, nextHeader: .noNextHeader, source: .any, destination: .any)
+    var other = header
+    (other.trafficClass, other.flowLabel) = (0, 0xf_ffff)
+    for value in [header, other] {
+      let bytes = written(40) { value.write(to: &$0) }
+      let parsed = try IPv6Packet(bytes.span).header
+      #expect(parsed == value)
+    }
+  }
+
+  @Test func `a payload longer than the frame is refused, a shorter one is padded`() throws {
+    let bytes = Array(Golden.udp6[14...])
+    #expect(throws: WireError.badTotalLength(51, available: 50)) {
+      _ = try IPv6Packet(bytes.span, byteCount: 50).header
+    }
+    let padded = bytes + [0, 0, 0]
+    let payload = try IPv6Packet(padded.span).payload.count
+    #expect(payload == 11)
+    let firstPart = try IPv6Packet(bytes.span.extracting(0..<40), byteCount: 51).payloadLength
+    #expect(firstPart == 11)
+  }
+
+  @Test func `another version is refused`() {
+    var bytes = Array(Golden.udp6[14...])
+    bytes[0] = 0x45
+    #expect(throws: WireError.badVersion(4)) { _ = try IPv6Packet(bytes.span).header }
+  }
+}
