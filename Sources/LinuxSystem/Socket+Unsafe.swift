@@ -62,6 +62,13 @@ public struct Socket: ~Copyable, Sendable {
     guard result == 0 else { throw .last("bind a socket to", address.description) }
   }
 
+  /// Sets the permission bits that a UNIX socket's path gets when it is bound.
+  ///
+  /// Before `bind`, so that there is no moment at which others could connect, and no file mask to change for it.
+  public func setPathPermissions(_ mode: UInt32) throws(SystemError) {
+    try checked("set the permissions of a socket") { fchmod(rawValue, mode) }
+  }
+
   /// Starts to take connections.
   public func listen(backlog: Int32 = 128) throws(SystemError) {
     try checked("listen on a socket") { Glibc.listen(rawValue, backlog) }
@@ -81,10 +88,12 @@ public struct Socket: ~Copyable, Sendable {
   }
 
   /// Takes the next connection, nil where none waits. The connection is non-blocking.
-  public func accept() throws(SystemError) -> Socket? {
+  public func accept() throws(SystemError) -> Socket? { try Self.accept(from: rawValue) }
+
+  /// Takes the next connection of the listener of this number, nil where none waits.
+  public static func accept(from listener: Int32) throws(SystemError) -> Socket? {
     while true {
-      // SAFETY: no address is asked for.
-      let accepted = uninterrupted { clinux_accept(rawValue, nil, nil) }
+      let accepted = uninterrupted { clinux_accept(listener, nil, nil) }
       if accepted >= 0 { return Socket(FileDescriptor(owning: accepted)) }
       // A client that has left again is none.
       if errno == ECONNABORTED || errno == EPROTO { continue }
@@ -106,11 +115,14 @@ public struct Socket: ~Copyable, Sendable {
   }
 
   /// The address of the connected peer.
-  public func peerAddress() throws(SystemError) -> SocketAddress {
+  public func peerAddress() throws(SystemError) -> SocketAddress { try Self.peerAddress(of: rawValue) }
+
+  /// The address of the peer that the socket of this number is connected to.
+  public static func peerAddress(of socket: Int32) throws(SystemError) -> SocketAddress {
     var storage = sockaddr_storage()
     var length = UInt32(MemoryLayout<sockaddr_storage>.size)
     // SAFETY: as above.
-    try checked("ask for a peer's address") { unsafe clinux_getpeername(rawValue, &storage, &length) }
+    try checked("ask for a peer's address") { unsafe clinux_getpeername(socket, &storage, &length) }
     guard let address = SocketAddress(storage: &storage, length: length) else {
       throw SystemError(EAFNOSUPPORT, "ask for a peer's address")
     }
@@ -121,12 +133,34 @@ public struct Socket: ~Copyable, Sendable {
 
   /// Sends bytes without raising SIGPIPE.
   /// - Returns: how many were taken; nil where it would have to wait.
-  public func send(_ bytes: Span<UInt8>) throws(SystemError) -> Int? {
+  public func send(_ bytes: Span<UInt8>) throws(SystemError) -> Int? { try Self.send(bytes, on: rawValue) }
+
+  /// Sends bytes on the socket of this number, without waiting and without raising SIGPIPE.
+  /// - Returns: how many were taken; nil where it would have to wait.
+  public static func send(_ bytes: Span<UInt8>, on socket: Int32) throws(SystemError) -> Int? {
     // SAFETY: the system reads only within the span's bounds.
+    let flags = CLINUX_MSG_NOSIGNAL | CLINUX_MSG_DONTWAIT
     let count = unsafe bytes.withUnsafeBytes { buffer in
-      uninterrupted { unsafe Glibc.send(rawValue, buffer.baseAddress, buffer.count, CLINUX_MSG_NOSIGNAL) }
+      uninterrupted { unsafe Glibc.send(socket, buffer.baseAddress, buffer.count, flags) }
     }
     return try FileDescriptor.orWait(count, "send")
+  }
+
+  /// Receives bytes on the socket of this number, without waiting.
+  /// - Returns: how many came, 0 at the end; nil where it would have to wait.
+  public static func receive(into bytes: inout MutableSpan<UInt8>, on socket: Int32) throws(SystemError) -> Int? {
+    // SAFETY: the system writes only within the span's bounds.
+    let count = unsafe bytes.withUnsafeMutableBytes { buffer in
+      uninterrupted { unsafe recv(socket, buffer.baseAddress, buffer.count, CLINUX_MSG_DONTWAIT) }
+    }
+    return try FileDescriptor.orWait(count, "receive")
+  }
+
+  /// Whether the peer has closed its side (both for a UNIX socket), whatever still waits to be read.
+  public var isHungUp: Bool {
+    var state = pollfd(fd: rawValue, events: Int16(clinux_poll_read_closed()), revents: 0)
+    // SAFETY: one structure.
+    return unsafe poll(&state, 1, 0) == 1
   }
 
   /// Sends one datagram to `address`.

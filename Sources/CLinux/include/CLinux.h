@@ -237,6 +237,9 @@ static inline const char *clinux_decode_unix(const struct sockaddr_storage *from
   return address->sun_path;
 }
 
+/// What poll reports when the peer has finished (POLLRDHUP, which only _GNU_SOURCE would name), or is gone.
+static inline short clinux_poll_read_closed(void) { return 0x2000; }
+
 /// Bytes that the socket holds and its peer has not acknowledged.
 static inline int clinux_unsent_count(int socket, int *count) { return ioctl(socket, SIOCOUTQ, count); }
 
