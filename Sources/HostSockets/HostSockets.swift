@@ -1,1 +1,267 @@
-// The first file of the target HostSockets.
+public import LinuxSystem
+public import Netstack
+public import Primitives
+
+/// The host's network by the kernel's own sockets, all non-blocking and watched by one event queue.
+///
+/// # Theory of operation
+/// Sockets are registered edge-triggered with the flow's name as the event's data. What follows from that, and from
+/// reading without removing (see `TCPConnection`), is this type's business:
+///
+/// - Level-triggered events would fire for ever while read but unacknowledged data waits in the socket.
+/// - Interest in writing is renewed by `requestWritable` (EPOLL_CTL_MOD): that reports at once if there is room, and
+///   lets the kernel grow the send buffer if there is none. Send and receive buffers are never given a size, which
+///   would end the kernel's own tuning.
+/// - The kernel reports a stream's error once and then pretends that the stream has ended: the error is kept here,
+///   and an end behind an error is never reported as an end.
+/// - Urgent data is part of the stream (SO_OOBINLINE), or reading over it would repeat one byte and lose another.
+/// - Closing with unread bytes would reset the connection and destroy what is queued: a clean close discards first.
+public struct HostSockets: ~Copyable {
+  /// System calls made, by kind, for tests and measurements.
+  public struct CallCounts: Hashable, Sendable {
+    /// Reads of streams.
+    public var receives = 0
+    /// Changes of the peek offset.
+    public var peekOffsets = 0
+    /// Removals of acknowledged bytes.
+    public var discards = 0
+    /// Writes to streams.
+    public var sends = 0
+    /// Questions for the room in a send buffer.
+    public var spaceQueries = 0
+    /// Renewals of interest in writing.
+    public var rearmings = 0
+    /// Reads of datagrams, each of many.
+    public var datagramReceives = 0
+    /// Writes of datagrams, each of many.
+    public var datagramSends = 0
+  }
+
+  /// System calls made so far.
+  public internal(set) var calls = CallCounts()
+
+  let registrar: EventRegistrar
+  let usesPeekOffset: Bool
+  var table: SocketTable
+  var scratch: MessageScratch
+  /// A descriptor to give up when all are used, so that a waiting connection can be taken and refused.
+  var spare: Int32
+
+  /// Makes a network whose events go to the queue behind `registrar`.
+  ///
+  /// `maximumFlows` is the number of flow indices, as in the stack's settings.
+  public init(registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode = .automatic) throws(SystemError) {
+    let usesPeekOffset = try peekMode.usesOffset()
+    let spare = try FileDescriptor.open(reading: "/dev/null").take()
+    self.registrar = registrar
+    self.usesPeekOffset = usesPeekOffset
+    self.spare = spare
+    table = SocketTable(capacity: maximumFlows)
+    scratch = MessageScratch()
+  }
+
+  deinit {
+    for index in 0..<table.count where table.descriptor(at: index) >= 0 {
+      _ = FileDescriptor(owning: table.descriptor(at: index))
+    }
+    if spare >= 0 { _ = FileDescriptor(owning: spare) }
+  }
+
+  /// What an event of the queue means for a flow. An event of a socket that is closed by now means nothing.
+  public mutating func readiness(of flow: FlowID, _ events: Events) -> HostReadiness {
+    var readiness: HostReadiness = []
+    if events.contains(.readable) { readiness.insert(.readable) }
+    if events.contains(.readClosed) { readiness.insert(.readClosed) }
+    if !events.isDisjoint(with: [.failed, .hungUp]) { readiness.insert(.failed) }
+    if events.contains(.writable) && table[flow].awaitsWritable {
+      table[flow].awaitsWritable = false
+      readiness.insert(.writable)
+    }
+    return readiness
+  }
+
+  // MARK: Registration
+
+  /// What is watched on every socket; interest in writing changes nothing where none is awaited.
+  static var interest: Events { [.readable, .writable, .readClosed, .edgeTriggered] }
+
+  /// Takes a socket into the table and the event queue.
+  mutating func register(
+    _ flow: FlowID, _ socket: consuming Socket, as kind: SocketState.Kind, awaitsWritable: Bool = false
+  ) throws(SystemError) {
+    try registrar.add(socket.rawValue, for: Self.interest, data: flow.rawValue)
+    table[flow] = SocketState(descriptor: socket.take(), kind: kind, awaitsWritable: awaitsWritable)
+  }
+
+  /// The descriptor of a flow's socket.
+  func descriptor(_ flow: FlowID) -> Int32 {
+    let descriptor = table[flow].descriptor
+    precondition(descriptor >= 0, "a call for a flow without a socket")
+    return descriptor
+  }
+
+  /// Closes a flow's socket and forgets the flow.
+  mutating func forget(_ flow: FlowID) {
+    // Closing the only descriptor takes the socket out of the event queue as well.
+    _ = FileDescriptor(owning: descriptor(flow))
+    table[flow] = SocketState()
+  }
+}
+
+extension HostSockets: HostNetwork {
+  /// Starts to connect a stream.
+  public mutating func connect(_ flow: FlowID, to destination: Endpoint) -> HostOpen {
+    do throws(SystemError) {
+      let address = SocketAddress.internet(destination)
+      let socket = try Socket(.stream, for: address)
+      try prepare(socket)
+      let isConnected = try socket.connect(to: address)
+      try register(flow, socket, as: .stream, awaitsWritable: !isConnected)
+      return isConnected ? .ready : .inProgress
+    } catch {
+      return .failed(HostError(reaching: error))
+    }
+  }
+
+  /// How far connecting is: the socket's pending error, or whether it has a peer.
+  public mutating func finishConnecting(_ flow: FlowID) -> HostOpen {
+    let socket = descriptor(flow)
+    do throws(SystemError) {
+      let error = try SocketOption.pendingError.value(on: socket)
+      if error != 0 {
+        forget(flow)
+        return .failed(HostError(number: error))
+      }
+      _ = try Socket.peerAddress(of: socket)
+      return .ready
+    } catch {
+      // No peer and no error: not yet.
+      table[flow].awaitsWritable = true
+      return .inProgress
+    }
+  }
+
+  /// Starts to listen for a forward.
+  public mutating func listen(_ flow: FlowID, for transport: Transport, on local: Endpoint) -> HostOpen {
+    do throws(SystemError) {
+      let address = SocketAddress.internet(local)
+      let socket = try Socket(transport == .tcp ? .stream : .datagram, for: address)
+      if local.address.family == .ipv6 { try socket.set(.ipv6Only, to: true) }
+      switch transport {
+      case .tcp:
+        try prepare(socket)
+        try socket.set(.reuseAddress, to: true)
+        try socket.bind(to: address)
+        try socket.listen(backlog: Self.backlog)
+        try register(flow, socket, as: .streamListener)
+      case .udp:
+        let isIPv4 = local.address.family == .ipv4
+        try socket.set(isIPv4 ? .ipv4PacketInformation : .ipv6PacketInformation, to: true)
+        try socket.bind(to: address)
+        try register(flow, socket, as: .datagramListener)
+      }
+      return .ready
+    } catch {
+      return .failed(HostError(error))
+    }
+  }
+
+  /// Connections that the kernel lets wait, as far as net.core.somaxconn allows.
+  private static var backlog: Int32 { 1024 }
+
+  /// Accepts the next connection; without descriptors it is taken and reset, or it would wait and wake us for ever.
+  public mutating func accept(from listener: FlowID, as flow: FlowID) -> HostAccept {
+    do throws(SystemError) {
+      guard let socket = try Socket.accept(from: descriptor(listener)) else { return .wouldBlock }
+      let number = socket.rawValue
+      try register(flow, socket, as: .stream)
+      if usesPeekOffset { try SocketOption.peekOffset.set(0, on: number) }
+      let ends = try Self.ends(of: number)
+      return .accepted(peer: ends.peer, local: ends.local)
+    } catch {
+      if table[flow].descriptor >= 0 { forget(flow) }
+      if HostError(error) == .exhausted { refuseOne(listener) }
+      return .failed(HostError(error))
+    }
+  }
+
+  private static func ends(of socket: Int32) throws(SystemError) -> (peer: Endpoint, local: Endpoint) {
+    let nowhere = Endpoint(.any(.ipv4), port: 0)
+    let (peer, local) = (try Socket.peerAddress(of: socket), try Socket.localAddress(of: socket))
+    return (peer.endpoint ?? nowhere, local.endpoint ?? nowhere)
+  }
+
+  /// Opens a datagram socket.
+  public mutating func openDatagrams(
+    _ flow: FlowID, family: IPAddress.Family, destination: Endpoint?, preferredPort: UInt16
+  ) -> HostOpen {
+    do throws(SystemError) {
+      let everywhere = IPAddress.any(family)
+      let socket = try Socket(.datagram, for: .internet(destination ?? Endpoint(everywhere, port: 0)))
+      if let destination {
+        _ = try socket.connect(to: .internet(destination))
+      } else {
+        try Self.bind(socket, everywhere, preferredPort: preferredPort)
+      }
+      try register(flow, socket, as: .datagrams)
+      return .ready
+    } catch {
+      return .failed(HostError(reaching: error))
+    }
+  }
+
+  /// Keeps the guest's port where that is free; never one that the host reserves for its services.
+  private static func bind(
+    _ socket: borrowing Socket, _ address: IPAddress, preferredPort: UInt16
+  ) throws(SystemError) {
+    if preferredPort >= firstUnprivilegedPort {
+      do throws(SystemError) {
+        return try socket.bind(to: .internet(Endpoint(address, port: preferredPort)))
+      } catch  where HostError(error) == .addressInUse {
+        // Another guest or program has it.
+      }
+    }
+    try socket.bind(to: .internet(Endpoint(address, port: 0)))
+  }
+
+  private static var firstUnprivilegedPort: UInt16 { 1024 }
+
+  /// Closes a flow's socket, cleanly or by a reset.
+  public mutating func close(_ flow: FlowID, abortively: Bool) {
+    if table[flow].kind == .stream {
+      if abortively { Self.resetOnClose(descriptor(flow)) } else { discardUnread(flow) }
+    }
+    forget(flow)
+  }
+
+  // MARK: Sockets
+
+  /// What every stream socket is given before it connects or listens.
+  private func prepare(_ socket: borrowing Socket) throws(SystemError) {
+    try socket.set(.urgentInline, to: true)
+    // The guest's TCP decides when segments go; delaying them again would add to its delay.
+    try socket.set(.noDelay, to: true)
+    if usesPeekOffset { try socket.set(.peekOffset, to: 0) }
+  }
+
+  /// Takes one waiting connection with the spare descriptor and resets it.
+  private mutating func refuseOne(_ listener: FlowID) {
+    guard spare >= 0 else { return }
+    _ = FileDescriptor(owning: spare)
+    spare = -1
+    do throws(SystemError) {
+      if let socket = try Socket.accept(from: descriptor(listener)) {
+        Self.resetOnClose(socket.rawValue)
+      }
+      spare = try FileDescriptor.open(reading: "/dev/null").take()
+    } catch {
+      // Somebody else took the descriptor; the next connection is refused when there is one again.
+      return
+    }
+  }
+
+  /// A reset on close cannot be had on a socket that is no longer connected, and is not needed there.
+  private static func resetOnClose(_ socket: Int32) {
+    do throws(SystemError) { try Socket.resetOnClose(socket) } catch { return }
+  }
+}

@@ -103,11 +103,14 @@ public struct Socket: ~Copyable, Sendable {
   }
 
   /// The socket's own address.
-  public func localAddress() throws(SystemError) -> SocketAddress {
+  public func localAddress() throws(SystemError) -> SocketAddress { try Self.localAddress(of: rawValue) }
+
+  /// The address that the socket of this number is bound to.
+  public static func localAddress(of socket: Int32) throws(SystemError) -> SocketAddress {
     var storage = sockaddr_storage()
     var length = UInt32(MemoryLayout<sockaddr_storage>.size)
     // SAFETY: the storage holds an address of any family.
-    try checked("ask for a socket's address") { unsafe clinux_getsockname(rawValue, &storage, &length) }
+    try checked("ask for a socket's address") { unsafe clinux_getsockname(socket, &storage, &length) }
     guard let address = SocketAddress(storage: &storage, length: length) else {
       throw SystemError(EAFNOSUPPORT, "ask for a socket's address")
     }

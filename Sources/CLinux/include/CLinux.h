@@ -38,6 +38,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "CLinuxMessages.h"
+
 #include <linux/errqueue.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>

@@ -1,0 +1,153 @@
+public import Buffers
+import CLinux
+import Glibc
+import LinuxSystem
+public import Netstack
+import Primitives
+
+extension HostSockets {
+  /// Reads what waits by one call.
+  public mutating func receiveDatagrams(_ flow: FlowID, into batch: inout DatagramBatch) -> HostWrite {
+    let socket = descriptor(flow)
+    let wanted = min(batch.capacity, MessageScratch.messageCapacity)
+    calls.datagramReceives += 1
+    var received = 0
+    unsafe batch.fill { memory, commit in
+      for index in 0..<wanted {
+        // SAFETY: datagram `index` has its part of the memory, `datagramCapacity` bytes long.
+        guard let base = memory.baseAddress else { return }
+        let region = unsafe MemoryRegion(
+          base: base + index * DatagramBatch.datagramCapacity, count: DatagramBatch.datagramCapacity)
+        unsafe scratch.setRegion(region, of: index)
+        scratch.prepareToReceive(index)
+      }
+      repeat { received = scratch.receive(socket, count: wanted) } while received < 0 && errno == EINTR
+      for index in 0..<max(received, 0) { commit(scratch.received(index)) }
+    }
+    if received > 0 { return .accepted(received) }
+    if errno == EAGAIN { return .wouldBlock }
+    return .failed(HostError(number: errno))
+  }
+
+  /// Sends datagrams by as few calls as lists allow; stops at the first that is not taken.
+  public mutating func sendDatagrams(
+    _ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, on flow: FlowID
+  ) -> HostWrite {
+    let socket = descriptor(flow)
+    var sent = 0
+    while sent < datagrams.count {
+      let part = datagrams.extracting(sent..<min(sent + MessageScratch.messageCapacity, datagrams.count))
+      let listed = scratch.list(part, of: batch)
+      calls.datagramSends += 1
+      let result = scratch.send(socket, count: listed)
+      guard result > 0 else {
+        if result < 0 && errno == EINTR { continue }
+        if sent > 0 { return .accepted(sent) }
+        return errno == EAGAIN ? .wouldBlock : .failed(HostError(number: errno))
+      }
+      sent += result
+      guard result == listed else { break }
+    }
+    return .accepted(sent)
+  }
+
+  /// Takes the pending error of a datagram socket.
+  public mutating func takeError(_ flow: FlowID) -> HostError? {
+    do throws(SystemError) {
+      let number = try SocketOption.pendingError.value(on: descriptor(flow))
+      return number == 0 ? nil : HostError(number: number)
+    } catch {
+      return HostError(error)
+    }
+  }
+}
+
+// MARK: Messages
+
+extension MessageScratch {
+  /// Gives message `index` one piece of memory.
+  @unsafe
+  func setRegion(_ region: MemoryRegion, of index: Int) {
+    unsafe regions[index] = region
+    setRegions(index..<(index + 1), of: index)
+  }
+
+  /// Gives message `index` a part of the list of pieces.
+  private func setRegions(_ range: Range<Int>, of index: Int) {
+    // SAFETY: the list lives as long as the messages; `MemoryRegion` has the layout of `iovec`.
+    guard let base = unsafe regions.baseAddress else { return }
+    unsafe messages[index].header.msg_iov = UnsafeMutableRawPointer(base + range.lowerBound)
+      .assumingMemoryBound(to: iovec.self)
+    unsafe messages[index].header.msg_iovlen = range.count
+  }
+
+  /// Lets message `index` take an address and control data.
+  func prepareToReceive(_ index: Int) {
+    // SAFETY: every message has an address and control data of its own.
+    guard let addresses = unsafe addresses.baseAddress else { return }
+    unsafe messages[index].header.msg_name = UnsafeMutableRawPointer(addresses + index)
+    unsafe messages[index].header.msg_namelen = UInt32(MemoryLayout<sockaddr_storage>.size)
+    unsafe messages[index].header.msg_control = control(index)
+    unsafe messages[index].header.msg_controllen = Self.controlStride
+    unsafe messages[index].header.msg_flags = 0
+  }
+
+  func receive(_ socket: Int32, count: Int) -> Int {
+    // SAFETY: the first `count` messages were prepared.
+    unsafe Int(clinux_receive_messages(socket, messages.baseAddress, UInt32(count)))
+  }
+
+  func send(_ socket: Int32, count: Int) -> Int {
+    // SAFETY: as above.
+    unsafe Int(clinux_send_messages(socket, messages.baseAddress, UInt32(count)))
+  }
+
+  /// What is known of received message `index`.
+  func received(_ index: Int) -> DatagramBatch.Entry {
+    var scope: UInt32 = 0
+    var (high, low): (UInt64, UInt64) = (0, 0)
+    // SAFETY: the kernel has written the address and the control data.
+    let hasDestination = unsafe clinux_message_destination(&messages[index].header, &high, &low) != 0
+    let source = unsafe SocketAddress.endpoint(unsafe: &addresses[index], scope: &scope)
+    return DatagramBatch.Entry(
+      byteCount: unsafe Int(messages[index].length), source: source ?? Endpoint(.any(.ipv4), port: 0),
+      destination: hasDestination ? IPAddress(IPv6Address(high: high, low: low)) : nil)
+  }
+
+  /// Prepares messages for `datagrams` and returns for how many there was room.
+  func list(_ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch) -> Int {
+    var used = 0
+    for index in datagrams.indices {
+      let datagram = datagrams[index]
+      let pieces = batch.pieceCount(datagram.payload.frame) + 1
+      guard index == 0 || used + pieces <= Self.regionCapacity else { return index }
+      let end = append(datagram.payload, of: batch, from: used)
+      setRegions(used..<end, of: index)
+      used = end
+      setAddresses(of: index, datagram)
+    }
+    return datagrams.count
+  }
+
+  private func append(_ slice: PayloadSlice, of batch: borrowing FrameBatch, from start: Int) -> Int {
+    let one = CollectionOfOne(slice)
+    return unsafe batch.appendRegions(of: one.span, to: regions, from: start)
+  }
+
+  private func setAddresses(of index: Int, _ datagram: OutgoingDatagram) {
+    unsafe messages[index].header.msg_name = nil
+    unsafe messages[index].header.msg_namelen = 0
+    unsafe messages[index].header.msg_control = nil
+    unsafe messages[index].header.msg_controllen = 0
+    // SAFETY: every message has an address and control data of its own.
+    if let destination = datagram.destination, let addresses = unsafe addresses.baseAddress {
+      unsafe messages[index].header.msg_name = UnsafeMutableRawPointer(addresses + index)
+      unsafe messages[index].header.msg_namelen = SocketAddress.encode(destination, unsafe: addresses + index)
+    }
+    if let source = datagram.source {
+      let isIPv4: Int32 = source.family == .ipv4 ? 1 : 0
+      unsafe clinux_message_set_source(
+        &messages[index].header, control(index), isIPv4, source.mapped.high, source.mapped.low)
+    }
+  }
+}

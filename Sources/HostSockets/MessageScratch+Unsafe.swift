@@ -1,0 +1,50 @@
+import Buffers
+import CLinux
+import Glibc
+
+/// Memory that system calls with lists need, made once and used again and again.
+@safe
+struct MessageScratch: ~Copyable {
+  /// The most pieces of memory that one call takes (IOV_MAX).
+  static let regionCapacity = 1024
+  /// Slices written by one call: each may be a header's rest and a few pieces.
+  static let slicesPerCall = 256
+  /// Datagrams by one call.
+  static let messageCapacity = 64
+
+  /// Pieces of memory for one call.
+  let regions: UnsafeMutableBufferPointer<MemoryRegion>
+  /// Where bytes are read to that nobody wants.
+  let ignored: UnsafeMutableRawBufferPointer
+  /// Messages for one call, with an address, a piece of memory and control data for each.
+  let messages: UnsafeMutableBufferPointer<clinux_message>
+  let addresses: UnsafeMutableBufferPointer<sockaddr_storage>
+  let controls: UnsafeMutableRawBufferPointer
+
+  /// Bytes of control data for each message.
+  static var controlStride: Int { Int(CLINUX_PACKET_INFORMATION_CAPACITY) }
+
+  init() {
+    unsafe regions = .allocate(capacity: Self.regionCapacity)
+    unsafe ignored = .allocate(byteCount: 256 * 1024, alignment: 64)
+    unsafe messages = .allocate(capacity: Self.messageCapacity)
+    unsafe messages.initialize(repeating: clinux_message())
+    unsafe addresses = .allocate(capacity: Self.messageCapacity)
+    unsafe addresses.initialize(repeating: sockaddr_storage())
+    unsafe controls = .allocate(byteCount: Self.messageCapacity * Self.controlStride, alignment: 16)
+  }
+
+  deinit {
+    unsafe regions.deallocate()
+    unsafe ignored.deallocate()
+    unsafe messages.deallocate()
+    unsafe addresses.deallocate()
+    unsafe controls.deallocate()
+  }
+
+  /// The control data of message `index`.
+  func control(_ index: Int) -> UnsafeMutableRawPointer? {
+    // SAFETY: every message has its own part.
+    unsafe controls.baseAddress.map { unsafe $0 + index * Self.controlStride }
+  }
+}
