@@ -49,7 +49,7 @@ let package = Package(
       name: "Runtime",
       dependencies: [
         "Primitives", "Buffers", "Netstack", "LinuxSystem", "Links", "HostSockets", "Configuration",
-        .product(name: "Logging", package: "swift-log"),
+        basicContainers, .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
     .executableTarget(
       name: "culvert",
@@ -79,8 +79,11 @@ let package = Package(
     .testTarget(
       name: "ConfigurationTests", dependencies: ["Configuration", "Primitives"], swiftSettings: settings),
     .testTarget(
-      name: "RuntimeTests", dependencies: ["Runtime", "Configuration", "LinuxSystem", "Netstack", "Primitives"],
-      swiftSettings: settings),
+      name: "RuntimeTests",
+      dependencies: [
+        "culvert", "Runtime", "Configuration", "LinuxSystem", "Links", "Netstack", "Primitives",
+        .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: settings),
     .testTarget(
       name: "SystemTests", dependencies: ["LinuxSystem", "Primitives"], swiftSettings: settings),
   ],

@@ -11,7 +11,7 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   /// How much to log.
   public var logLevel = LogLevel.info
   /// How to look at a socket's data beyond what was already looked at.
-  public var peek = PeekMode.automatic
+  public var peek = PeekOption.automatic
 
   /// The defaults, without a link.
   public init() {}
@@ -32,7 +32,7 @@ public enum LogLevel: String, Codable, CaseIterable, Hashable, Sendable {
 }
 
 /// How to look at a socket's data beyond what was already looked at.
-public enum PeekMode: String, Codable, CaseIterable, Hashable, Sendable {
+public enum PeekOption: String, Codable, CaseIterable, Hashable, Sendable {
   /// SO_PEEK_OFF where the kernel has it for TCP (Linux 6.9 and later), else rewinding.
   case automatic
   /// SO_PEEK_OFF.

@@ -1,1 +1,24 @@
-print("culvert")
+import ArgumentParser
+import Configuration
+import Glibc
+import LinuxSystem
+import Runtime
+
+// The command line's edge: every end of the program and its status is decided here.
+// 0 a regular end, 1 something could not be done, 2 a wrong command line; `run` ends with its command's status.
+
+do {
+  var command = try Culvert.parseAsRoot()
+  try command.run()
+} catch let error as ServiceError {
+  StandardStream.error.write("culvert: \(error)\n")
+  exit(1)
+} catch let error as ConfigurationError {
+  StandardStream.error.write("culvert: \(error)\n")
+  exit(1)
+} catch {
+  let code = Culvert.exitCode(for: error)
+  let message = Culvert.fullMessage(for: error)
+  if !message.isEmpty { (code.isSuccess ? StandardStream.output : .error).write(message + "\n") }
+  exit(code == .validationFailure ? 2 : code.rawValue)
+}

@@ -1,0 +1,92 @@
+import Buffers
+import Logging
+import Netstack
+import Primitives
+
+/// Watches the core for the log: one line for each flow, guest and lease at debug, each dropped frame at trace, and a
+/// count of drops by reason.
+struct LogObserver: Observer {
+  private let logger: Logger
+  private let tracesDrops: Bool
+  private var drops = [UInt64](repeating: 0, count: DropReason.allCases.count)
+
+  /// Makes an observer that writes to `logger`.
+  init(logger: Logger) {
+    self.logger = logger
+    tracesDrops = logger.logLevel <= .trace
+  }
+
+  /// The reasons for which anything was dropped, and how often.
+  var dropCounts: [(reason: DropReason, count: UInt64)] {
+    DropReason.allCases.map { ($0, drops[Int($0.rawValue)]) }.filter { $0.1 > 0 }
+  }
+
+  mutating func dropped(_ reason: DropReason, on port: PortID) {
+    drops[Int(reason.rawValue)] += 1
+    if tracesDrops { logger.trace("port \(port.rawValue): dropped, \(reason)") }
+  }
+
+  mutating func opened(_ flow: FlowSummary) {
+    logger.debug("flow \(flow.id) opened: \(flow.route)")
+  }
+
+  mutating func closed(_ flow: FlowSummary, end: FlowEnd) {
+    logger.debug(
+      "flow \(flow.id) closed: \(flow.route), \(end.words), \(flow.bytesFromGuest) B out, \(flow.bytesToGuest) B in")
+  }
+
+  mutating func learned(_ address: IPAddress, at hardware: MACAddress, on port: PortID) {
+    logger.debug("port \(port.rawValue): \(address) is at \(hardware)")
+  }
+
+  mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String) {
+    logger.debug("leased \(address) to \(hardware)\(hostname.isEmpty ? "" : ", which calls itself '\(hostname)'")")
+  }
+}
+
+extension FlowSummary {
+  /// The flow's ends in the direction in which it was begun, with the host's view where it differs.
+  var route: String {
+    let name = transport == .tcp ? "tcp" : "udp"
+    let other = host == remote ? "\(remote)" : "\(remote) (\(host))"
+    return isInbound ? "\(name) \(other) -> \(guest)" : "\(name) \(guest) -> \(other)"
+  }
+
+  /// A line of the flow table.
+  var tableLine: String {
+    "flow \(id) \(route) \(state.rawValue) \(bytesFromGuest) B out \(bytesToGuest) B in"
+  }
+}
+
+extension FlowEnd {
+  /// The end in words.
+  var words: String {
+    switch self {
+    case .finished: "finished"
+    case .resetByGuest: "reset by the guest"
+    case .failed(let error): error.words
+    case .timedOut: "timed out"
+    case .evicted: "evicted"
+    case .shutDown: "shut down"
+    }
+  }
+}
+
+extension HostError {
+  /// The error in words, as they follow a colon.
+  var words: String {
+    switch self {
+    case .refused: "refused"
+    case .reset: "reset by the peer"
+    case .hostUnreachable: "the host is unreachable"
+    case .networkUnreachable: "the network is unreachable"
+    case .timedOut: "no answer"
+    case .addressInUse: "the address is in use"
+    case .addressUnavailable: "the address is not one of this host"
+    case .forbidden: "not permitted"
+    case .exhausted: "out of descriptors or memory"
+    case .messageTooLong: "the message is too long"
+    case .other(let number): "error \(number)"
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import LinuxSystem
+import Logging
+import Primitives
+
+/// Writes each message as one line to standard error.
+///
+/// `culvert: message` for what an operator wants to know; warnings and errors say so; the levels for developers carry
+/// the seconds since the start. Whatever a guest or a name server put into a message cannot move the cursor or forge
+/// a line: everything that is not printable is escaped here.
+struct StandardErrorLogHandler: LogHandler {
+  var logLevel: Logger.Level
+  var metadata: Logger.Metadata = [:]
+  private let start = MonotonicClock.now
+  private let write: @Sendable (String) -> Void
+
+  /// Makes a handler that lets `logLevel` and what is more important through.
+  init(logLevel: Logger.Level) {
+    self.init(logLevel: logLevel) { StandardStream.error.write($0) }
+  }
+
+  init(logLevel: Logger.Level, write: @escaping @Sendable (String) -> Void) {
+    self.logLevel = logLevel
+    self.write = write
+  }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let prefix =
+      switch event.level {
+      case .trace, .debug: "\(MonotonicClock.now - start): "
+      case .info, .notice: ""
+      case .warning: "warning: "
+      case .error, .critical: "error: "
+      }
+    write("culvert: \(prefix)\(event.message.description.printable)\n")
+  }
+}
+
+extension String {
+  /// The text with everything escaped that would not stand as itself in one line: control characters, line
+  /// separators, and marks that change the direction of writing.
+  var printable: String {
+    guard !utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else { return self }
+    var result = ""
+    for scalar in unicodeScalars {
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,272 @@
+import Buffers
+import Configuration
+import Links
+import LinuxSystem
+import Logging
+import Netstack
+import Primitives
+
+/// Why a loop has ended.
+enum LoopEnd: Hashable {
+  /// A signal, or a request.
+  case stopped
+  /// The child process has ended.
+  case child(ChildProcess.Exit)
+  /// No link has a peer, and none will have.
+  case linksFinished
+}
+
+/// One thread's work: a network, its links, and what wakes them.
+///
+/// A turn waits for events, reads the clock once, carries frames from the links and events from the host into the
+/// stack, does what is due, and writes each link's frames by one call. Nothing in it blocks but the wait, and the wait
+/// is as long as nothing is due. Each source has a bounded share of a turn, so that none starves the others: a link a
+/// few full buffers, the host as many events as one wait returns, the stack's own work what it allows itself.
+struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
+  /// The network.
+  var stack: Stack<Host, LogObserver>
+  /// Its links.
+  var links: LinkSet
+  /// The child whose end is this loop's end.
+  var child: Child?
+  /// The host's name servers, where the network follows them.
+  var resolver: ResolverWatch?
+
+  let queue: EventQueue
+  let signals: SignalQueue
+  let mailbox: Mailbox
+  let logger: Logger
+
+  /// The time of this turn.
+  private(set) var now = MonotonicClock.now
+  private var events = EventBuffer()
+  /// Stands in for the receiver of the link whose batch the stack reads.
+  private var receiver = StreamReceiver(port: .first, capacity: 80 * 1024)
+  /// A link's share of a turn was used up while it still had room to tell of.
+  private var hasBacklog = false
+  private var end: (cause: LoopEnd, deadline: Instant)?
+
+  /// How long ending takes at most: what is queued for the guests and the host's peers has so long to go.
+  static var endingTime: Interval { .milliseconds(800) }
+  /// How many full buffers are read from a link in one turn.
+  private static var receivesPerTurn: Int { 4 }
+  /// How often the stack is told in one turn that a link has room again.
+  private static var roomNoticesPerTurn: Int { 8 }
+
+  init(
+    stack: consuming Stack<Host, LogObserver>, links: consuming LinkSet, queue: consuming EventQueue,
+    signals: consuming SignalQueue, mailbox: Mailbox, logger: Logger
+  ) throws(SystemError) {
+    self.stack = stack
+    self.links = links
+    self.queue = queue
+    self.signals = signals
+    self.mailbox = mailbox
+    self.logger = logger
+    try self.queue.registrar.add(self.signals.descriptor.rawValue, for: .readable, data: LoopSource.signals.data)
+    try self.queue.registrar.add(mailbox.descriptor, for: .readable, data: LoopSource.mailbox.data)
+  }
+
+  /// Turns until something ends the loop, and then until the stack has ended its flows, or had its time to.
+  mutating func run() throws(SystemError) -> LoopEnd {
+    while true {
+      if let end, stack.isShutDown || now >= end.deadline { return end.cause }
+      try turn()
+    }
+  }
+
+  /// Waits for events and does what they and the time call for.
+  private mutating func turn() throws(SystemError) {
+    try queue.wait(into: &events, until: nextDeadline)
+    now = MonotonicClock.now
+    for index in 0..<events.count {
+      let event = events[index]
+      if let source = LoopSource(data: event.data) {
+        try handle(source)
+      } else if let source = LinkSource(rawValue: event.data) {
+        handle(source, event.events)
+      } else {
+        let flow = FlowID(rawValue: event.data)
+        stack.hostReady(flow, stack.host.readiness(of: flow, event.events), at: now, into: &links)
+      }
+    }
+    if links.nextDeadline <= now { advanceLinks() }
+    if stack.nextDeadline <= now { stack.advance(to: now, into: &links) }
+    flushLinks()
+    if end == nil, links.isFinished, child == nil { beginEnding(.linksFinished) }
+  }
+
+  private var nextDeadline: Instant {
+    if hasBacklog { return now }
+    // Waiting work is due since the beginning of time, which no interval reaches back to.
+    return max(now, min(stack.nextDeadline, links.nextDeadline, end?.deadline ?? .never))
+  }
+}
+
+// MARK: Links
+
+extension NetworkLoop where Host: ~Copyable {
+  private mutating func handle(_ source: LinkSource, _ events: Events) {
+    let (port, now) = (Int(source.port), now)
+    guard links.ports.contains(port) else { return }
+    let turn = links.withLink(of: port) { $0.handle(source, events, at: now) }
+    tell(turn.notice, of: port)
+    // What is writable is written at the end of the turn, as always.
+    if turn.isReadable { receive(from: port) }
+  }
+
+  private mutating func receive(from port: Int) {
+    for _ in 0..<Self.receivesPerTurn {
+      let receipt = links.withLink(of: port) { $0.receive() }
+      if receipt.frameCount > 0 {
+        links.exchangeReceiver(of: port, with: &receiver)
+        Self.hand(receiver, to: &stack, at: now, into: &links)
+        links.exchangeReceiver(of: port, with: &receiver)
+      }
+      if let end = receipt.end { return detach(port, because: end.description) }
+      if receipt.isDrained { return }
+    }
+  }
+
+  /// Apart from `receive`, for the sake of the compiler: a batch borrowed from a property counts as all of `self`.
+  private static func hand(
+    _ receiver: borrowing StreamReceiver, to stack: inout Stack<Host, LogObserver>, at now: Instant,
+    into links: inout LinkSet
+  ) {
+    stack.receive(receiver.batch, at: now, into: &links)
+  }
+
+  /// Writes what the turn has left on each link, and tells the stack where there is room again.
+  private mutating func flushLinks() {
+    hasBacklog = false
+    for port in links.ports {
+      for round in 0... {
+        if case .failed(let reason) = links.withLink(of: port, { $0.flush() }) {
+          detach(port, because: reason)
+          break
+        }
+        guard round < Self.roomNoticesPerTurn else {
+          hasBacklog = true
+          break
+        }
+        guard links.withLink(of: port, { $0.transmitter.takeRoomNotice() }) else { break }
+        stack.linkReady(PortID(rawValue: UInt16(port)), at: now, into: &links)
+      }
+    }
+  }
+
+  /// Connects, or listens again, where that is due.
+  private mutating func advanceLinks() {
+    let now = now
+    for port in links.ports {
+      tell(links.withLink(of: port) { $0.advance(to: now) }.notice, of: port)
+    }
+  }
+
+  private mutating func detach(_ port: Int, because reason: String) {
+    let now = now
+    links.withLink(of: port) { $0.detach(at: now) }
+    stack.detach(PortID(rawValue: UInt16(port)), at: now, into: &links)
+    logger.info("\(name(of: port)): \(reason)")
+  }
+
+  private mutating func tell(_ notice: LinkNotice?, of port: Int) {
+    switch notice {
+    case .attached:
+      logger.info("\(name(of: port)): connected")
+      stack.attach(PortID(rawValue: UInt16(port)), at: now, into: &links)
+    case .refusedClient:
+      logger.warning("\(name(of: port)): a second client was refused; a link has one guest at a time")
+    case .connectFailed(let reason, let delay), .acceptFailed(let reason, let delay):
+      logger.warning("\(name(of: port)): \(reason); trying again in \(delay)")
+    case nil: break
+    }
+  }
+
+  private mutating func name(of port: Int) -> String {
+    links.withLink(of: port) { $0.attachment.endpoint.description }
+  }
+}
+
+// MARK: Everything else that wakes the loop
+
+extension NetworkLoop where Host: ~Copyable {
+  private mutating func handle(_ source: LoopSource) throws(SystemError) {
+    switch source {
+    case .signals: try takeSignals()
+    case .mailbox: for request in try mailbox.takeAll() { carryOut(request) }
+    case .resolver: followResolver()
+    case .child: try reapChild()
+    }
+  }
+
+  private mutating func takeSignals() throws(SystemError) {
+    while let signal = try signals.next() {
+      if signal == Signals.logFlows {
+        logFlows()
+      } else if child != nil {
+        try child?.pass(signal)
+      } else {
+        beginEnding(.stopped)
+      }
+    }
+  }
+
+  private mutating func carryOut(_ request: LoopRequest) {
+    switch request {
+    case .apply(let command):
+      do throws(CommandError) {
+        try stack.apply(command, at: now, into: &links)
+      } catch {
+        logger.error("\(error.words)")
+      }
+    case .logFlows: logFlows()
+    case .stop: beginEnding(.stopped)
+    }
+  }
+
+  private mutating func reapChild() throws(SystemError) {
+    guard let (status, daemonizes) = try child?.end() else { return }
+    child = nil
+    // One that went to the background has left its guest running, on the link.
+    guard !daemonizes || status != .status(0) else { return }
+    beginEnding(.child(status))
+  }
+
+  /// Reads the host's name servers again, and hands them to the network where they have changed.
+  private mutating func followResolver() {
+    do throws(SystemError) {
+      guard let servers = try resolver?.takeChange() else { return }
+      setResolvers(servers)
+    } catch {
+      logger.warning("the host's name servers: \(error)")
+    }
+  }
+
+  /// Has the network ask `servers`.
+  mutating func setResolvers(_ servers: [Endpoint]) {
+    logger.info("name servers: \(servers.map(\.description).joined(separator: ", "))")
+    carryOut(.apply(.setResolvers(servers)))
+  }
+
+  private mutating func logFlows() {
+    var count = 0
+    stack.forEachFlow { flow in
+      count += 1
+      logger.notice("\(flow.tableLine)")
+    }
+    logger.notice("\(count) flows")
+    for drop in stack.observer.dropCounts { logger.notice("dropped, \(drop.reason): \(drop.count)") }
+  }
+
+  private mutating func beginEnding(_ cause: LoopEnd) {
+    // Asked a second time: at once.
+    guard end == nil else {
+      end?.deadline = now
+      return
+    }
+    end = (cause, now + Self.endingTime)
+    ServiceManager.tell("STOPPING=1", logger)
+    stack.shutDown(at: now, into: &links)
+  }
+}

@@ -1,0 +1,176 @@
+import Buffers
+import Configuration
+import HostSockets
+import Links
+import LinuxSystem
+import Logging
+import Netstack
+import Primitives
+
+/// The steps in which an instance is set up.
+struct Setup: ~Copyable {
+  private let network: VirtualNetwork
+  private let options: ServiceOptions
+  private let logger: Logger
+  private let ready: FileDescriptor?
+
+  /// Checks the options of the network, and that there is a descriptor to report to.
+  init(_ options: ServiceOptions) throws {
+    let network = try VirtualNetwork(options.network)
+    let ready = try Self.takeDescriptor(options.readyDescriptor)
+    let level = Logger.Level(options.logLevel)
+    logger = Logger(label: "culvert") { _ in StandardErrorLogHandler(logLevel: level) }
+    self.options = options
+    self.network = network
+    self.ready = ready
+  }
+
+  private static func takeDescriptor(_ number: Int32?) throws(ServiceError) -> FileDescriptor? {
+    guard let number else { return nil }
+    let descriptor = FileDescriptor(owning: number)
+    do {
+      try descriptor.setCloseOnExec()
+    } catch {
+      throw ServiceError("cannot report on descriptor \(number) (--ready-fd): \(error.reason)")
+    }
+    return descriptor
+  }
+
+  /// Makes the network with its links, forwards and name servers.
+  func makeLoop(links addresses: [LinkAddress]) throws -> NetworkLoop<HostSockets> {
+    // First of all: threads that are started later block what this thread blocks.
+    let signals = try SignalQueue(Signals.all)
+    let queue = try EventQueue()
+    let links = try openLinks(addresses, registrar: queue.registrar)
+    let settings = NetworkSettings(network)
+    let host = try HostSockets(
+      registrar: queue.registrar, maximumFlows: settings.maximumFlows, peekMode: PeekMode(options.peek))
+    let stack = Stack(
+      settings: settings, host: host,
+      observer: LogObserver(logger: logger), seed: try ProcessControl.randomSeed())
+    var loop = try NetworkLoop(
+      stack: stack, links: links, queue: queue, signals: signals, mailbox: try Mailbox(), logger: logger)
+    for forward in network.forwards { try loop.open(forward, firstLease: network.firstLease) }
+    if let server = network.upstreamResolver {
+      loop.setResolvers([server])
+    } else {
+      try loop.followHostResolvers()
+    }
+    logger.info("network \(network.prefix), gateway \(network.gateway), name server \(network.resolver)")
+    return loop
+  }
+
+  /// Gives up what is not needed to carry flows, and takes what is.
+  static func harden() throws {
+    ProcessControl.ignoreBrokenPipes()
+    try ProcessControl.raiseDescriptorLimit()
+    try ProcessControl.forbidNewPrivileges()
+    try ProcessControl.forbidDumps()
+  }
+
+  /// Writes the file with the process's number, where one was asked for.
+  func writePIDFile() throws -> ProcessIDFile? { try options.pidFile.map { try ProcessIDFile(path: $0) } }
+
+  /// Tells whoever asked that everything is set up.
+  consuming func reportReady() throws {
+    switch consume ready {
+    case .none: break
+    // The byte that slirp4netns writes, too.
+    case .some(let descriptor): try descriptor.write("1")
+    }
+    ServiceManager.tell("READY=1", logger)
+  }
+
+  private func openLinks(_ addresses: [LinkAddress], registrar: EventRegistrar) throws -> LinkSet {
+    let now = MonotonicClock.now
+    func open(_ port: Int) throws -> StreamLink {
+      try StreamLink(
+        StreamEndpoint(addresses[port]), port: PortID(rawValue: UInt16(port)), registrar: registrar, at: now)
+    }
+    var links = LinkSet(first: try open(0))
+    for port in addresses.indices.dropFirst() { links.append(try open(port)) }
+    return links
+  }
+}
+
+extension NetworkLoop where Host: ~Copyable {
+  /// Begins to forward a port of the host; a guest address left open is the first lease.
+  mutating func open(_ forward: HostForward, firstLease: IPv4Address) throws(ServiceError) {
+    let guest = Endpoint(forward.guestAddress ?? IPAddress(firstLease), port: forward.guestPort)
+    let transport: Transport = forward.transport == .tcp ? .tcp : .udp
+    do throws(CommandError) {
+      let forward = PortForward(transport: transport, host: forward.host, guest: guest)
+      try stack.apply(.addForward(forward), at: now, into: &links)
+    } catch {
+      throw ServiceError(error, rule: forward.description)
+    }
+    logger.info("forwarding \(forward.transport.rawValue) \(forward.host) to \(guest)")
+  }
+
+  /// Has the network ask the host's name servers, now and after each change of them.
+  mutating func followHostResolvers() throws(SystemError) {
+    let watch = try ResolverWatch(registrar: queue.registrar, data: LoopSource.resolver.data)
+    setResolvers(watch.servers)
+    resolver = consume watch
+  }
+
+  /// Makes the loop end with `child`.
+  mutating func adopt(_ child: consuming Child) throws(SystemError) {
+    try queue.registrar.add(child.descriptor, for: .readable, data: LoopSource.child.data)
+    self.child = consume child
+  }
+}
+
+extension Logger.Level {
+  /// The level of an option.
+  init(_ level: LogLevel) {
+    switch level {
+    case .error: self = .error
+    case .warning: self = .warning
+    case .info: self = .info
+    case .debug: self = .debug
+    case .trace: self = .trace
+    }
+  }
+}
+
+extension PeekMode {
+  /// The mode of an option.
+  init(_ option: PeekOption) {
+    switch option {
+    case .automatic: self = .automatic
+    case .offset: self = .offset
+    case .skip: self = .skip
+    }
+  }
+}
+
+extension NetworkSettings {
+  /// The settings of a checked network.
+  init(_ network: VirtualNetwork) {
+    self.init()
+    ipv4Prefix = network.prefix
+    ipv4Gateway = network.gateway
+    ipv4Resolver = network.resolver
+    ipv4FirstLease = network.firstLease
+    mtu = network.mtu
+    hostname = network.hostname
+    domainName = network.domainName
+    searchDomains = network.searchDomains
+    allowsHostLoopback = network.allowsHostLoopback
+    allowsLinkLocal = network.allowsLinkLocal
+  }
+}
+
+extension StreamEndpoint {
+  /// The link of an address.
+  init(_ address: LinkAddress) {
+    switch address {
+    case .listenUnix(let path): self = .unix(path: path)
+    case .listenTCP(let endpoint): self = .tcp(endpoint)
+    case .connectUnix(let path): self = .connectUnix(path: path)
+    case .connectTCP(let endpoint): self = .connectTCP(endpoint)
+    case .descriptor(let number): self = .descriptor(number)
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import ArgumentParser
+import Configuration
+import Runtime
+
+/// `culvert run`.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Start QEMU with its network attached, and end with it.",
+    discussion: """
+      COMMAND is run with two options added: '-netdev stream,id=net0,...', which is the network on a descriptor that \
+      QEMU inherits, and a network device: virtio of the kind that the machine takes (PCI, MMIO or channel), the \
+      board's own where there is no virtio, or the one that --nic names. A command line that has a device with \
+      'netdev=net0' gets no other. QEMU 7.2 or later is needed.
+
+      SIGTERM, SIGINT, SIGHUP and SIGQUIT are passed on to the command. The exit status is the command's, or 128 and \
+      the signal's number if a signal ended it. With '-daemonize' Culvert stays until QEMU closes its network. \
+      SIGUSR1 logs the table of flows.
+
+      EXAMPLES
+        A guest on the terminal, its web server at port 8080 of the host:
+          culvert run --hostfwd tcp:127.0.0.1:8080-:80 -- \\
+            qemu-system-x86_64 -M q35 -m 512 -nographic disk.img
+
+        A guest without a virtio driver:
+          culvert run --nic e1000 -- qemu-system-i386 -m 256 old.img
+
+        A device with properties of its own:
+          culvert run -- qemu-system-x86_64 \\
+            -device virtio-net-pci,netdev=net0,mac=52:54:00:00:00:07 disk.img
+      """)
+
+  @Option(
+    name: .customLong("nic"),
+    help: ArgumentHelp(
+      "The network device to add, with properties if wanted (default: virtio of the kind that the machine takes).",
+      valueName: "model"))
+  var nic: String?
+
+  @Option(
+    name: .customLong("netdev-id"),
+    help: ArgumentHelp("What QEMU calls the network.", valueName: "id"))
+  var netdev = "net0"
+
+  @OptionGroup(title: "Network Options") var network: NetworkArguments
+  @OptionGroup(title: "Process Options") var process: ProcessArguments
+
+  @Argument(
+    parsing: .postTerminator,
+    help: ArgumentHelp("The command that starts QEMU, behind '--'.", valueName: "command"))
+  var command: [String]
+
+  func run() throws {
+    let status = try Service.run(
+      try QEMUCommandLine(command), netdev: netdev, nic: nic,
+      options: process.options(network: network, defaultLevel: .warning))
+    guard status == 0 else { throw ExitCode(status) }
+  }
+}

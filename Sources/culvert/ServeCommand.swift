@@ -1,0 +1,55 @@
+import ArgumentParser
+import Configuration
+import LinuxSystem
+import Runtime
+
+/// `culvert serve`.
+struct ServeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve",
+    abstract: "Serve a network on links, until stopped.",
+    discussion: """
+      Each LINK is a byte stream on which QEMU's '-netdev stream' speaks. The options that attach a guest to it are \
+      printed at start.
+
+        unix:PATH                listen on a socket; only the same user may connect
+        tcp:HOST:PORT            listen on an address and port
+        connect:unix:PATH        connect to where QEMU listens ('server=on')
+        connect:tcp:HOST:PORT    the same by TCP
+        fd:N                     an inherited descriptor, connected or listening
+
+      A link has one guest at a time. When QEMU goes away the link waits for the next, and the guest's connections \
+      are kept for 60 seconds. Sockets passed by the service manager (LISTEN_FDS) are links too.
+
+      SIGTERM and SIGINT end the service within a second, SIGUSR1 logs the table of flows.
+
+      EXAMPLES
+        One guest:
+          culvert serve unix:/run/user/1000/net.sock
+
+        Another network, another name server, and the guest's SSH server at port 2222:
+          culvert serve --net 192.168.76.0/24 --dns-upstream 192.0.2.53 \\
+            --hostfwd tcp::2222-:22 unix:net.sock
+
+        In a systemd unit (Type=notify):
+          ExecStart=culvert serve unix:%t/net.sock
+      """)
+
+  @OptionGroup(title: "Network Options") var network: NetworkArguments
+  @OptionGroup(title: "Process Options") var process: ProcessArguments
+
+  @Argument(
+    help: ArgumentHelp("Where guests are: \(LinkAddress.syntax).", valueName: "link"))
+  var links: [String] = []
+
+  func validate() throws {
+    guard links.isEmpty, ProcessControl.environment("LISTEN_FDS") == nil else { return }
+    throw ValidationError("There is no link to serve; give \(LinkAddress.syntax).")
+  }
+
+  func run() throws {
+    var options = process.options(network: network, defaultLevel: .info)
+    options.links = links
+    try Service.serve(options)
+  }
+}

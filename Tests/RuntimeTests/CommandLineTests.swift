@@ -1,0 +1,112 @@
+import Glibc
+import LinuxSystem
+import Primitives
+import Testing
+
+/// What the command answers to mistakes, and how `run` ends.
+struct CommandLineTests {
+  @Test(arguments: [
+    (["serve", "--bogus", "unix:x"], "Unknown option '--bogus'"),
+    (["serve"], "There is no link to serve"),
+    (["run"], "Missing expected argument"),
+    (["serve", "--mtu", "many", "unix:x"], "'many' is invalid"),
+    (["dance"], "dance"),
+  ])
+  func `a wrong command line is answered with advice and status 2`(arguments: [String], part: String) throws {
+    let (text, exit) = try run(arguments)
+    #expect(text.contains(part))
+    #expect(text.contains("--help") || text.contains("Usage"))
+    #expect(exit == .status(2))
+  }
+
+  @Test(arguments: [
+    (["serve", "/tmp/x"], "culvert: /tmp/x: a link has its kind first; did you mean unix:/tmp/x?\n"),
+    (
+      ["serve", "--hostfwd", "x", "unix:/tmp/x"],
+      "culvert: hostfwd[0]: Invalid host forwarding rule 'x' (No : separators)\n"
+    ),
+    (
+      ["serve", "--net", "10.0.2.0/2", "unix:/tmp/x"],
+      "culvert: net: Invalid netmask provided (must be in range 4-32)\n"
+    ),
+    (
+      ["serve", "--ready-fd", "999", "unix:/tmp/x"],
+      "culvert: cannot report on descriptor 999 (--ready-fd): Bad file descriptor\n"
+    ),
+    (["serve", "unix:/nonexistent/x"], "/nonexistent/x"),
+    (["serve", "fd:998"], "fd:998"),
+    (["serve", "tcp:192.0.2.1:5555"], "192.0.2.1:5555"),
+    (
+      ["run", "--", "culvert-has-no-such-program"],
+      "culvert: cannot start culvert-has-no-such-program: No such file or directory\n"
+    ),
+    (["run", "--", "qemu-system-x86_64", "-netdev", "user,id=net0"], "--netdev-id"),
+  ])
+  func `what cannot be done is told in one line with status 1`(arguments: [String], part: String) throws {
+    let (text, exit) = try run(arguments)
+    let complaint = try #require(text.split(separator: "\n").last) + "\n"
+    #expect(complaint.hasPrefix("culvert: "))
+    #expect(complaint.contains(part))
+    #expect(exit == .status(1))
+  }
+
+  @Test func `a path that another instance listens on is refused and left alone`() throws {
+    let folder = try TemporaryFolder()
+    var first = try Program("serve", "unix:\(folder.path)/s")
+    try first.read(until: "QEMU's options")
+    let (text, exit) = try run(["serve", "unix:\(folder.path)/s"])
+    #expect(text.contains("cannot listen on unix:\(folder.path)/s: another process listens there"))
+    #expect(exit == .status(1))
+    #expect(try FileIdentity(path: folder.path + "/s").isSocket)
+    try first.send(SIGKILL)
+    #expect(try first.end() == .signal(SIGKILL))
+    // What a killed instance left behind is replaced.
+    var next = try Program("serve", "unix:\(folder.path)/s")
+    try next.read(until: "QEMU's options")
+    try next.send(SIGTERM)
+    #expect(try next.end() == .status(0))
+  }
+
+  @Test(arguments: [("exit 0", 0), ("exit 7", 7), ("kill -KILL $$", 137), ("kill -TERM $$", 143)])
+  func `run ends with the status of its command`(script: String, status: Int32) throws {
+    #expect(try run(["run", "--", "sh", "-c", script]).exit == .status(status))
+  }
+
+  @Test(arguments: [SIGTERM, SIGINT, SIGHUP])
+  func `run passes signals on and waits for its command`(signal: Int32) throws {
+    let script = "sleep 60 & trap 'kill $!; echo caught; exit 3' TERM INT HUP; echo waiting; wait"
+    var program = try Program("run", "--", "sh", "-c", script)
+    try program.read(until: "waiting")
+    try program.send(signal)
+    let (text, exit) = try program.result()
+    #expect(text.contains("caught"))
+    #expect(exit == .status(3))
+  }
+
+  @Test func `run hands a connected descriptor and the options for it to its command`() throws {
+    let script = #"for word; do echo "word $word"; done; ls -l /proc/self/fd"#
+    let (text, exit) = try run(["run", "--", "sh", "-c", script, "sh", "-M", "microvm"])
+    let netdev = try #require(text.split(separator: "\n").first { $0.hasPrefix("word stream,") })
+    let number = try #require(netdev.split(separator: "addr.str=").last)
+    #expect(netdev == "word stream,id=net0,server=off,addr.type=fd,addr.str=\(number)")
+    #expect(text.contains(" \(number) -> socket:"))
+    #expect(exit == .status(0))
+  }
+
+  @Test func `help and version are results, not errors`() throws {
+    let version = try run(["--version"])
+    #expect(version.text.hasPrefix("culvert "))
+    #expect(version.exit == .status(0))
+    for arguments in [["--help"], ["serve", "--help"], ["run", "--help"]] {
+      let help = try run(arguments)
+      #expect(help.exit == .status(0))
+      #expect(help.text.contains("EXAMPLES"))
+      #expect(help.text.split(separator: "\n").allSatisfy { $0.count <= 80 })
+    }
+  }
+
+  private func run(_ arguments: [String]) throws -> (text: String, exit: ChildProcess.Exit) {
+    var program = try Program(arguments)
+    return try program.result()
+  }
+}
