@@ -16,7 +16,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     guard !tcp[slot].isWriteFailed else { return }
     let result = host.send(slices, of: batch, on: id)
     let taken = account(result, id, slot, at: now)
-    if taken < offered && !tcp[slot].isWriteFailed { keepRest(behind: taken, slot, of: batch) }
+    if taken < offered && !tcp[slot].isWriteFailed {
+      keepRest(behind: taken, slot, of: batch)
+      host.requestWritable(id)
+    }
     enqueue(id, slot)
   }
 
@@ -27,7 +30,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       tcp[slot].delivered(count, at: now)
       return count
     case .wouldBlock:
-      host.requestWritable(id)
       return 0
     case .failed:
       // What came from the host before is still to be read; its end will say what has happened.
@@ -63,7 +65,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       if offered > 0 {
         let result = host.send(slices, of: pool, on: id)
         let taken = account(result, id, slot, at: now)
-        if taken > 0 && taken < offered { host.requestWritable(id) }
+        if taken < offered && !tcp[slot].isWriteFailed { host.requestWritable(id) }
         pool.release(upTo: tcp[slot].receiveNext, in: &tcp[slot].reassembly)
       }
     }
@@ -78,12 +80,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     guard tcp[slot].canReceive && !tcp[slot].isWriteFailed else { return false }
     let space = host.sendSpace(id)
     let gained = tcp[slot].openWindow(space: space)
-    // The event also makes the kernel grow the buffer; a closed window must never be without it.
-    if tcp[slot].receiveEdge - tcp[slot].receiveNext < 2 * tcp[slot].maximumSegment
-      || space < 2 * tcp[slot].maximumSegment
-    {
-      host.requestWritable(id)
-    }
+    // The event also makes the kernel grow the buffer. It comes at once where the kernel finds that there is room, so
+    // only new data, or a window that is still closed, asks for another.
+    let window = tcp[slot].receiveEdge - tcp[slot].receiveNext
+    let isLow = min(space, window) < 2 * tcp[slot].maximumSegment
+    if window == 0 || (isLow && tcp[slot].work.contains(.acknowledge)) { host.requestWritable(id) }
     return gained
   }
 
