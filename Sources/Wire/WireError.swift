@@ -10,6 +10,4 @@ public enum WireError: Error, Hashable, Sendable {
   case badTotalLength(Int, available: Int)
   /// The message is for another kind of hardware or network than Ethernet and IPv4.
   case unsupportedHardware
-  /// A domain name has an empty label, a label over 63 bytes, or more than 255 bytes in all.
-  case badDomainName
 }

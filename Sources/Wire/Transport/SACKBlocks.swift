@@ -21,18 +21,22 @@ public struct SACKBlocks: RandomAccessCollection, Hashable, Sendable {
   public static var capacity: Int { 4 }
 
   // Unused places stay zero, so that equal lists are equal in every byte.
-  private var first = SACKBlock(start: SequenceNumber(0), end: SequenceNumber(0))
-  private var second = SACKBlock(start: SequenceNumber(0), end: SequenceNumber(0))
-  private var third = SACKBlock(start: SequenceNumber(0), end: SequenceNumber(0))
-  private var fourth = SACKBlock(start: SequenceNumber(0), end: SequenceNumber(0))
+  @usableFromInline var first = SACKBlock(start: SequenceNumber(0), end: SequenceNumber(0))
+  @usableFromInline var second = SACKBlock(start: SequenceNumber(0), end: SequenceNumber(0))
+  @usableFromInline var third = SACKBlock(start: SequenceNumber(0), end: SequenceNumber(0))
+  @usableFromInline var fourth = SACKBlock(start: SequenceNumber(0), end: SequenceNumber(0))
   /// The number of blocks.
-  public private(set) var count = 0
+  @inlinable
+  public var count: Int { Int(length) }
+  @usableFromInline var length: UInt8 = 0
 
   /// Makes an empty list.
+  @inlinable
   public init() {}
 
   /// Appends a block.
   /// - Returns: false, with nothing changed, where the list is full.
+  @inlinable
   @discardableResult
   public mutating func append(_ block: SACKBlock) -> Bool {
     switch count {
@@ -42,17 +46,20 @@ public struct SACKBlocks: RandomAccessCollection, Hashable, Sendable {
     case 3: fourth = block
     default: return false
     }
-    count += 1
+    length += 1
     return true
   }
 
   /// The position of the first block.
+  @inlinable
   public var startIndex: Int { 0 }
   /// The position behind the last block.
+  @inlinable
   public var endIndex: Int { count }
 
   /// Block `index`.
   /// - Precondition: `index` is less than `count`.
+  @inlinable
   public subscript(index: Int) -> SACKBlock {
     precondition(index >= 0 && index < count, "no such block")
     switch index {

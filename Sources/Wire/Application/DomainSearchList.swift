@@ -1,0 +1,40 @@
+/// The value of the domain search option (RFC 3397): domain names in the form of RFC 1035, with its compression.
+public struct DomainSearchList: Sendable {
+  /// The names, each as labels that end with an empty one or with a pointer to an earlier suffix.
+  public private(set) var bytes: [UInt8] = []
+  /// Where the suffix that begins with each written label lies.
+  private var suffixes: [(name: String, offset: UInt16)] = []
+
+  /// Makes an empty list.
+  public init() {}
+
+  /// Appends a name, a dot at its end allowed.
+  /// - Returns: false, with nothing changed, where it is not a domain name (RFC 1035 section 2.3.4: labels of 1 to 63
+  ///   bytes, 255 bytes in all) or the list is too long for pointers.
+  @discardableResult
+  public mutating func append(_ name: String) -> Bool {
+    guard let labels = Self.labels(of: name), bytes.count + name.utf8.count + 2 < 0x4000 else { return false }
+    for index in labels.indices {
+      let suffix = labels[index...].joined(separator: ".").lowercased()
+      if let known = suffixes.first(where: { $0.name == suffix }) {
+        // RFC 1035 section 4.1.4: two one bits, then the offset from the first byte of the list.
+        bytes += [0xc0 | UInt8(known.offset >> 8), UInt8(known.offset & 0xff)]
+        return true
+      }
+      suffixes.append((suffix, UInt16(bytes.count)))
+      bytes.append(UInt8(labels[index].utf8.count))
+      bytes += labels[index].utf8
+    }
+    bytes.append(0)
+    return true
+  }
+
+  private static func labels(of name: String) -> [Substring]? {
+    let labels = (name.hasSuffix(".") ? name.dropLast() : name[...]).split(
+      separator: ".", omittingEmptySubsequences: false)
+    let lengths = labels.map(\.utf8.count)
+    // A length byte before each label, and the empty label at the end.
+    guard lengths.allSatisfy({ (1...63).contains($0) }), lengths.reduce(1, { $0 + $1 + 1 }) <= 255 else { return nil }
+    return labels
+  }
+}
