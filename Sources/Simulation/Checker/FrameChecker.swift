@@ -1,0 +1,239 @@
+public import Netstack
+import Primitives
+
+/// An independent witness of everything that crosses the link, which no frame of the stack gets past unexamined.
+///
+/// It sees the guest's frames as the stack receives them and the stack's frames as it sends them (before and after
+/// what the link does to them), decodes both with its own reading of the RFCs, and holds the stack to them: lengths,
+/// checksums, addresses and options of every frame, and over time the rules of each TCP connection (`TCPWitness`).
+/// What it finds is in `faults`, in words and with the frame's bytes.
+public struct FrameChecker {
+  private let settings: NetworkSettings
+  /// What is wrong, the first first.
+  public private(set) var faults: [String] = []
+  /// How many frames of the stack were examined.
+  public private(set) var frameCount = 0
+
+  /// The longest IP packet that each hardware address has shown to take, in bytes.
+  private var knownMTU: [MACAddress: Int] = [:]
+  /// Who uses which address.
+  private var stations: [IPv4Address: MACAddress] = [:]
+  private var witnesses: [FlowPair: TCPWitness] = [:]
+  private var fragments: [FragmentKey: [PlainIPv4]] = [:]
+  /// Echo requests that were not answered yet.
+  private var openEchoes: [PlainICMP] = []
+  /// Starts of the packets that the guest sent, which ICMP errors quote.
+  private var quotable: Set<Quote> = []
+
+  /// The two ends of a TCP connection, as the guest sees them.
+  struct FlowPair: Hashable {
+    var guest: Endpoint
+    var remote: Endpoint
+  }
+
+  private struct FragmentKey: Hashable {
+    var source, destination: IPv4Address
+    var identification: UInt16
+    var proto: UInt8
+  }
+
+  /// What identifies the packet that an ICMP error quotes.
+  private struct Quote: Hashable {
+    var source, destination: IPv4Address
+    var proto: UInt8
+    var ports: [UInt8]
+  }
+
+  /// Makes a checker of a stack with these settings.
+  public init(settings: NetworkSettings) { self.settings = settings }
+
+  // MARK: From the guest
+
+  /// The stack receives a frame.
+  mutating func received(_ bytes: [UInt8]) {
+    // What does not decode is no business of the stack's, and nothing that it may act upon.
+    guard let frame = try? PlainFrame(decoding: bytes) else { return }
+    switch frame.body {
+    case .arp(let message): learn(message.senderAddress, at: message.senderMAC)
+    case .ipv4(let packet): received(packet, in: frame, length: bytes.count - 14)
+    case .other: break
+    }
+  }
+
+  private mutating func received(_ packet: PlainIPv4, in frame: PlainFrame, length: Int) {
+    learn(packet.source, at: frame.source)
+    raiseMTU(of: frame.source, to: length)
+    quotable.insert(
+      Quote(
+        source: packet.source, destination: packet.destination, proto: packet.proto,
+        ports: Array(packet.payloadBytes.prefix(4))))
+    switch packet.payload {
+    case .icmp(let message) where message.type == 8: openEchoes.append(message)
+    case .tcp(let segment):
+      if segment.flags.contains(.syn), let mss = segment.mss { raiseMTU(of: frame.source, to: Int(mss) + 40) }
+      let pair = FlowPair(
+        guest: Endpoint(packet.source, port: segment.sourcePort),
+        remote: Endpoint(packet.destination, port: segment.destinationPort))
+      witnesses[pair, default: TCPWitness()].guestSent(segment)
+    default: break
+    }
+  }
+
+  private mutating func learn(_ address: IPv4Address, at hardware: MACAddress) {
+    guard address != .any else { return }
+    stations[address] = hardware
+  }
+
+  private mutating func raiseMTU(of hardware: MACAddress, to length: Int) {
+    knownMTU[hardware] = max(knownMTU[hardware] ?? 1500, min(length, settings.mtu))
+  }
+
+  // MARK: From the stack
+
+  /// The stack sends a frame.
+  mutating func sent(_ bytes: [UInt8], at now: Instant) {
+    frameCount += 1
+    do throws(PacketFault) {
+      let frame = try PlainFrame(decoding: bytes)
+      for fault in check(frame, length: bytes.count - 14) { note(fault, bytes, at: now, frame.description) }
+    } catch {
+      note(error.description, bytes, at: now, "undecodable")
+    }
+  }
+
+  private mutating func note(_ fault: String, _ bytes: [UInt8], at now: Instant, _ frame: String) {
+    // The first few tell all; a broken invariant repeats itself in every frame after.
+    guard faults.count < 20 else { return }
+    faults.append("\(now.nanoseconds / 1000) us: \(fault)\n  \(frame)\n\(hexDump(bytes))")
+  }
+
+  private mutating func check(_ frame: PlainFrame, length: Int) -> [String] {
+    var faults: [String] = []
+    if !frame.source.isUnicast { faults.append("the source address \(frame.source) is not a station's") }
+    switch frame.body {
+    case .arp(let message): faults += check(message, in: frame)
+    case .ipv4(let packet): faults += check(packet, in: frame, length: length)
+    case .other(let type, _): faults.append("EtherType \(type) is not one that this stack speaks")
+    }
+    return faults
+  }
+
+  private func check(_ message: PlainARP, in frame: PlainFrame) -> [String] {
+    var faults: [String] = []
+    if frame.source != message.senderMAC { faults.append("ARP sender \(message.senderMAC) in a frame of \(frame.source)") }
+    if message.senderMAC != NetworkSettings.hardwareAddress(of: message.senderAddress) {
+      faults.append("ARP gives \(message.senderAddress) the hardware address \(message.senderMAC)")
+    }
+    if message.senderAddress != settings.ipv4Gateway && message.senderAddress != settings.ipv4Resolver {
+      faults.append("ARP speaks for \(message.senderAddress)")
+    }
+    switch message.operation {
+    case 1: if frame.destination != .broadcast { faults.append("an ARP request to one station") }
+    case 2: if frame.destination != message.targetMAC { faults.append("an ARP reply to another than it names") }
+    default: faults.append("ARP operation \(message.operation)")
+    }
+    return faults
+  }
+
+  private mutating func check(_ packet: PlainIPv4, in frame: PlainFrame, length: Int) -> [String] {
+    var faults: [String] = []
+    if packet.timeToLive == 0 { faults.append("time to live 0") }
+    if !packet.options.isEmpty { faults.append("IPv4 options") }
+    let expected = packet.source == settings.ipv4Resolver
+      ? [settings.gatewayMAC, NetworkSettings.hardwareAddress(of: settings.ipv4Resolver)] : [settings.gatewayMAC]
+    if !expected.contains(frame.source) { faults.append("a packet from the hardware address \(frame.source)") }
+    if !mayBeSource(packet.source) { faults.append("a packet from \(packet.source)") }
+    let isToClient = if case .udp(let datagram) = packet.payload { datagram.destinationPort == 68 } else { false }
+    if !isToClient { faults += checkDestination(packet, in: frame) }
+    if length > knownMTU[frame.destination] ?? 1500 {
+      faults.append("\(length) bytes to a guest that takes \(knownMTU[frame.destination] ?? 1500)")
+    }
+    if packet.isFragment { return faults + checkFragment(packet) }
+    return faults + checkPayload(packet)
+  }
+
+  private func checkDestination(_ packet: PlainIPv4, in frame: PlainFrame) -> [String] {
+    guard settings.ipv4Prefix.contains(packet.destination) else {
+      return ["a packet to \(packet.destination), which is no guest's address"]
+    }
+    guard let station = stations[packet.destination] else { return ["a packet to \(packet.destination), never heard of"] }
+    return station == frame.destination ? [] : ["a packet for \(station) in a frame to \(frame.destination)"]
+  }
+
+  private func mayBeSource(_ address: IPv4Address) -> Bool {
+    if address == settings.ipv4Gateway || address == settings.ipv4Resolver { return true }
+    return !settings.ipv4Prefix.contains(address) && !address.isLoopback && !address.isMulticast && !address.isReserved
+      && !address.isThisNetwork
+  }
+
+  private mutating func checkPayload(_ packet: PlainIPv4) -> [String] {
+    switch packet.payload {
+    case .tcp(let segment):
+      let pair = FlowPair(
+        guest: Endpoint(packet.destination, port: segment.destinationPort),
+        remote: Endpoint(packet.source, port: segment.sourcePort))
+      return witnesses[pair, default: TCPWitness()].stackSent(segment)
+    case .udp: return []
+    case .icmp(let message): return check(message)
+    case .raw: return ["IP protocol \(packet.proto) is not one that this stack speaks"]
+    }
+  }
+
+  private mutating func check(_ message: PlainICMP) -> [String] {
+    switch message.type {
+    case 0:
+      let request = openEchoes.firstIndex { $0.rest == message.rest && $0.payload == message.payload }
+      guard let request else { return ["an echo reply to nothing that was asked"] }
+      openEchoes.remove(at: request)
+      return message.code == 0 ? [] : ["an echo reply of code \(message.code)"]
+    case 3, 11: return checkQuote(message)
+    default: return ["ICMP type \(message.type)"]
+    }
+  }
+
+  /// RFC 792: an error quotes the IP header and at least eight bytes of a packet that the guest sent.
+  private func checkQuote(_ message: PlainICMP) -> [String] {
+    let quote = message.payload
+    guard quote.count >= 28, quote[0] >> 4 == 4 else { return ["an ICMP error that quotes \(quote.count) bytes"] }
+    let headerLength = Int(quote[0] & 15) * 4
+    guard headerLength >= 20, quote.count >= headerLength + 8 else { return ["an ICMP error quotes no whole header"] }
+    guard plainChecksum(Array(quote[..<headerLength])) == 0 else { return ["the quoted header's checksum is wrong"] }
+    let span = quote.span
+    let known = Quote(
+      source: IPv4Address(span, at: 12), destination: IPv4Address(span, at: 16), proto: quote[9],
+      ports: Array(quote[headerLength..<(headerLength + 4)]))
+    return quotable.contains(known) ? [] : ["an ICMP error quotes a packet that the guest never sent"]
+  }
+
+  /// RFC 791 section 3.2: fragments fit together to the whole packet, whose content is then checked.
+  private mutating func checkFragment(_ packet: PlainIPv4) -> [String] {
+    guard case .raw(let bytes) = packet.payload else { return [] }
+    if packet.dontFragment { return ["a fragment that must not be fragmented"] }
+    if packet.moreFragments && bytes.count % 8 != 0 { return ["a fragment of \(bytes.count) bytes before another"] }
+    let key = FragmentKey(
+      source: packet.source, destination: packet.destination, identification: packet.identification,
+      proto: packet.proto)
+    fragments[key, default: []].append(packet)
+    let parts = fragments[key, default: []]
+    guard let whole = joinFragments(parts) else { return [] }
+    fragments[key] = nil
+    do throws(PacketFault) {
+      return checkPayload(try PlainIPv4(decoding: whole.encoded))
+    } catch {
+      return ["put together from \(parts.count) fragments: \(error)"]
+    }
+  }
+}
+
+/// The packet that `parts` make, nil while one is missing.
+func joinFragments(_ parts: [PlainIPv4]) -> PlainIPv4? {
+  var bytes: [UInt8] = []
+  for part in parts.sorted(by: { $0.fragmentOffset < $1.fragmentOffset }) {
+    guard case .raw(let more) = part.payload, part.fragmentOffset <= bytes.count else { return nil }
+    bytes = Array(bytes[..<part.fragmentOffset]) + more
+  }
+  guard let last = parts.max(by: { $0.fragmentOffset < $1.fragmentOffset }), !last.moreFragments else { return nil }
+  var whole = PlainIPv4(from: last.source, to: last.destination, .raw(bytes), proto: last.proto)
+  whole.identification = last.identification
+  return whole
+}

@@ -1,0 +1,200 @@
+import Primitives
+
+/// What one TCP connection may and may not do, judged from its segments alone.
+///
+/// The stack is never judged by what it ought to do next (that is for tests), only by what it must never do:
+/// acknowledge what it did not get, take back window, exceed the guest's window or segment size, leave gaps, send
+/// other bytes the second time, speak after a reset.
+struct TCPWitness {
+  // The guest's side, as far as its segments reached the stack
+  private var guestStart: SequenceNumber?
+  private var guestMSS = 536
+  private var guestScale: UInt8?
+  /// Ranges behind `received` that arrived out of order: offsets from the start.
+  private var islands: [Range<Int>] = []
+  /// The next byte's offset from the start (SYN is 0): what the stack may acknowledge at most.
+  private var received = 0
+  /// The rightmost edge that the guest has allowed, as an offset from `stackStart`.
+  private var allowedEdge = 0
+  private var lastGuestWindow = 0
+  private var guestAcknowledged: SequenceNumber?
+  private var guestHasReset = false
+
+  // The stack's side
+  private var stackStart: SequenceNumber?
+  private var stackScale: UInt8?
+  private var synOptions: [PlainTCP.Option] = []
+  /// The stream that the stack has sent, from offset 1 (behind the SYN) on.
+  private var stream: [UInt8] = []
+  private var finishOffset: Int?
+  private var windowEdge: SequenceNumber?
+  private var wasReset = false
+  private var handshakeAcknowledged = false
+
+  // MARK: From the guest
+
+  mutating func guestSent(_ segment: PlainTCP) {
+    if segment.flags.contains(.syn) { guestSynchronized(segment) }
+    if segment.flags.contains(.rst) { guestHasReset = true }
+    guard let guestStart, !segment.flags.contains(.rst) else { return }
+    let first = segment.sequence - guestStart
+    if segment.length > 0 { arrived(first..<(first + segment.length)) }
+    guard segment.flags.contains(.ack), let stackStart else { return }
+    let acknowledged = segment.acknowledgment - stackStart
+    guard acknowledged >= 0 && acknowledged <= stream.count + 2 else { return }
+    if acknowledged > 0 { handshakeAcknowledged = true }
+    guestAcknowledged = SequenceNumber.later(guestAcknowledged ?? segment.acknowledgment, segment.acknowledgment)
+    let scale = segment.flags.contains(.syn) ? 0 : effectiveGuestScale
+    lastGuestWindow = Int(segment.window) << Int(scale)
+    allowedEdge = max(allowedEdge, acknowledged + lastGuestWindow)
+  }
+
+  private mutating func guestSynchronized(_ segment: PlainTCP) {
+    // A SYN in the middle of a connection is not a new one, unless the stack answers it as such.
+    let mayBeginAgain = stackStart == nil || wasReset || guestHasReset || finishOffset != nil
+    guard guestStart == nil || (segment.sequence != guestStart && mayBeginAgain) else { return }
+    let keepsStack = segment.flags.contains(.ack)
+    let previous = self
+    self = TCPWitness()
+    if keepsStack {
+      // The answer to our SYN: the stack's side has begun already.
+      stackStart = previous.stackStart
+      stackScale = previous.stackScale
+      synOptions = previous.synOptions
+    }
+    guestStart = segment.sequence
+    guestMSS = segment.mss.map(Int.init) ?? 536
+    guestScale = segment.windowScale
+    allowedEdge = 1 + Int(segment.window)
+    lastGuestWindow = Int(segment.window)
+  }
+
+  private mutating func arrived(_ range: Range<Int>) {
+    islands.append(range)
+    var moved = true
+    while moved {
+      moved = false
+      for index in islands.indices.reversed() where islands[index].lowerBound <= received {
+        received = max(received, islands[index].upperBound)
+        islands.remove(at: index)
+        moved = true
+      }
+    }
+  }
+
+  /// RFC 7323 section 2.2: scaling holds only where both SYNs carried the option.
+  private var effectiveGuestScale: UInt8 { stackScale == nil ? 0 : min(guestScale ?? 0, 14) }
+  private var effectiveStackScale: UInt8 { guestScale == nil ? 0 : stackScale ?? 0 }
+
+  // MARK: From the stack
+
+  mutating func stackSent(_ segment: PlainTCP) -> [String] {
+    if segment.flags.contains(.rst) { return checkReset(segment) }
+    if segment.flags.contains(.syn) { return checkSynchronize(segment) }
+    guard let stackStart, guestStart != nil else { return ["a segment of no connection"] }
+    var faults: [String] = []
+    if wasReset { faults.append("a segment behind a reset") }
+    if !segment.flags.contains(.ack) { faults.append("a segment without ACK") }
+    if !segment.options.isEmpty { faults.append("options that were never agreed on") }
+    faults += checkAcknowledgment(segment)
+    faults += checkWindow(segment)
+    faults += checkData(segment, at: segment.sequence - stackStart)
+    return faults
+  }
+
+  private mutating func checkSynchronize(_ segment: PlainTCP) -> [String] {
+    var faults: [String] = []
+    if !segment.payload.isEmpty || segment.flags.contains(.fin) { faults.append("a SYN with data or FIN") }
+    if segment.sequence != stackStart || wasReset { began(segment) }
+    if segment.options != synOptions { faults.append("a SYN repeated with other options") }
+    if segment.mss == nil { faults.append("a SYN without MSS") }
+    if segment.flags.contains(.ack) {
+      guard guestStart != nil else { return faults + ["a SYN-ACK to no SYN"] }
+      if segment.windowScale != nil && guestScale == nil { faults.append("window scale that was not offered") }
+      if segment.options.contains(.sackPermitted) { faults.append("SACK is permitted but not implemented") }
+      faults += checkAcknowledgment(segment)
+    }
+    return faults
+  }
+
+  private mutating func began(_ segment: PlainTCP) {
+    if !segment.flags.contains(.ack) {
+      self = TCPWitness()
+    } else {
+      stream = []
+      finishOffset = nil
+      wasReset = false
+      windowEdge = nil
+    }
+    stackStart = segment.sequence
+    stackScale = segment.windowScale
+    synOptions = segment.options
+  }
+
+  /// RFC 9293 section 3.10.7.1 and 3.5.2: a reset says exactly where it stands.
+  private mutating func checkReset(_ segment: PlainTCP) -> [String] {
+    var faults: [String] = []
+    if !segment.payload.isEmpty { faults.append("a reset with data") }
+    if !segment.options.isEmpty { faults.append("a reset with options") }
+    if let stackStart, handshakeAcknowledged, let guestAcknowledged {
+      let offset = segment.sequence - stackStart
+      let isNext = segment.sequence == guestAcknowledged || offset <= stream.count + 2
+      if !isNext || offset < 0 { faults.append("a reset outside of what was sent") }
+      wasReset = true
+    }
+    return faults
+  }
+
+  private func checkAcknowledgment(_ segment: PlainTCP) -> [String] {
+    guard let guestStart, segment.flags.contains(.ack) else { return [] }
+    let offset = segment.acknowledgment - guestStart
+    if offset < 1 { return ["acknowledges \(offset), before the guest's first byte"] }
+    return offset > received ? ["acknowledges \(offset) of the guest's bytes, \(received) arrived in order"] : []
+  }
+
+  /// RFC 9293 section 3.8.6: the right edge does not move back, but for what the scaling rounds off (RFC 7323 2.4).
+  private mutating func checkWindow(_ segment: PlainTCP) -> [String] {
+    let scale = effectiveStackScale
+    let edge = segment.acknowledgment + Int(segment.window) << Int(scale)
+    defer { windowEdge = SequenceNumber.later(windowEdge ?? edge, edge) }
+    guard let windowEdge, windowEdge - edge >= 1 << Int(scale) else { return [] }
+    return ["the window's edge moves back by \(windowEdge - edge)"]
+  }
+
+  private mutating func checkData(_ segment: PlainTCP, at offset: Int) -> [String] {
+    var faults: [String] = []
+    let count = segment.payload.count
+    // An empty segment may stand at SND.NXT, or one before it as a keep-alive or window probe does.
+    if offset > stream.count + 1 + (finishOffset == nil ? 0 : 1) { return ["leaves a gap: \(offset) after \(stream.count)"] }
+    if offset < 1 { return ["a sequence number \(offset) before the stream's first byte"] }
+    if count > guestMSS { faults.append("\(count) bytes in a segment to a guest that takes \(guestMSS)") }
+    if count > 0 && !handshakeAcknowledged { faults.append("data before the guest has acknowledged the SYN") }
+    let end = offset + count
+    // RFC 9293 section 3.8.6.1: a probe may stand one byte beyond a closed window.
+    if count > 0 && end > allowedEdge && !(count == 1 && offset <= allowedEdge) {
+      faults.append("sends up to \(end), the guest's window ends at \(allowedEdge)")
+    }
+    faults += checkBytes(segment.payload, at: offset - 1)
+    return faults + checkFinish(segment, end: end)
+  }
+
+  private mutating func checkBytes(_ payload: [UInt8], at start: Int) -> [String] {
+    let known = max(0, min(payload.count, stream.count - start))
+    if known > 0 && payload[..<known] != stream[start..<(start + known)] {
+      return ["sends other bytes at \(start) than before"]
+    }
+    if known < payload.count {
+      if finishOffset != nil { return ["data behind the FIN"] }
+      stream += payload[known...]
+    }
+    return []
+  }
+
+  private mutating func checkFinish(_ segment: PlainTCP, end: Int) -> [String] {
+    guard segment.flags.contains(.fin) else { return [] }
+    if let finishOffset, finishOffset != end { return ["a FIN at \(end), before at \(finishOffset)"] }
+    if end != stream.count + 1 { return ["a FIN at \(end) where the stream ends at \(stream.count + 1)"] }
+    finishOffset = end
+    return []
+  }
+}

@@ -1,0 +1,180 @@
+public import Netstack
+public import Primitives
+
+/// The host's network in memory: sockets that behave as Linux's do, and a scripted world behind them.
+///
+/// The core calls it as it calls the kernel; tests act as the world: `services` says who answers, `peer...` methods
+/// are the far ends. Readiness gathers in a list, as epoll's, until `takeEvents`. What a correct core never does
+/// (calls for a flow that is not open, removal of bytes that it has not seen) is noted in `misuses`.
+public struct SimulatedHost: HostNetwork, ~Copyable {
+  /// What time it is; the lab sets it before each call of the core.
+  public var now = Instant.zero
+  /// Who answers where.
+  public var services: [Endpoint: RemoteService] = [:]
+  /// Who answers everywhere else.
+  public var defaultService = RemoteService(.fails(.refused))
+  /// Who answers datagrams where.
+  public var datagramServices: [Endpoint: DatagramService] = [:]
+  /// How many sockets may be opened yet; nil for no limit.
+  public var descriptorsLeft: Int?
+  /// Failures of attempts to listen.
+  public var listenFailures: [Endpoint: HostError] = [:]
+  /// How often the core has called.
+  public var calls = HostCalls()
+  /// What a correct core never does, in words.
+  public private(set) var misuses: [String] = []
+
+  var sockets: [Socket?] = []
+  var connections: [Connection] = []
+  /// Ports taken by datagram sockets come from here where the preferred one is taken.
+  var nextEphemeralPort: UInt16 = 32_768
+  /// Datagrams that the core has sent, the oldest first.
+  public internal(set) var sentDatagrams: [SentDatagram] = []
+  /// Whether they are kept.
+  public var keepsDatagrams = true
+  private var ready: [FlowID] = []
+
+  /// Makes a world without anybody in it.
+  public init() {}
+
+  /// A socket of the core's.
+  struct Socket {
+    enum Kind {
+      case stream(Int)
+      case listener(ListenerState)
+      case datagrams(DatagramSocket)
+    }
+    let flow: FlowID
+    var kind: Kind
+    var isQueued = false
+  }
+
+  /// A listening stream socket.
+  struct ListenerState {
+    let local: Endpoint
+    var waiting: [(connection: Int, peer: Endpoint, local: Endpoint)] = []
+  }
+
+  // MARK: Events
+
+  /// What epoll_wait would return: each flow that changed, once, with all that it is ready for now.
+  public mutating func takeEvents(_ body: (FlowID, HostReadiness) -> Void) {
+    for flow in ready {
+      guard let socket = socket(flow) else { continue }
+      sockets[Int(flow.index)]?.isQueued = false
+      let readiness = readiness(of: socket)
+      if !readiness.isEmpty { body(flow, readiness) }
+    }
+    ready.removeAll(keepingCapacity: true)
+  }
+
+  /// Whether `takeEvents` has something.
+  public var hasEvents: Bool { !ready.isEmpty }
+
+  /// When the world next does something by itself, `.never` if it does not.
+  public var nextEvent: Instant {
+    var next = Instant.never
+    for connection in connections {
+      if case .connecting(let due, _) = connection.state { next = min(next, due) }
+    }
+    return next
+  }
+
+  /// Lets the world do what is due.
+  public mutating func advance(to now: Instant) {
+    self.now = now
+    for index in connections.indices {
+      guard case .connecting(let due, let failure) = connections[index].state, due <= now else { continue }
+      connections[index].state = failure == nil ? .open : .failed
+      connections[index].pendingError = failure
+      wake(connections[index].flow)
+    }
+  }
+
+  mutating func wake(_ flow: FlowID?) {
+    guard let flow, sockets[Int(flow.index)]?.flow == flow, sockets[Int(flow.index)]?.isQueued == false else { return }
+    sockets[Int(flow.index)]?.isQueued = true
+    ready.append(flow)
+  }
+
+  private func readiness(of socket: Socket) -> HostReadiness {
+    switch socket.kind {
+    case .stream(let index): connections[index].readiness
+    case .listener(let state): state.waiting.isEmpty ? [] : .readable
+    case .datagrams(let state): state.readiness
+    }
+  }
+
+  // MARK: Sockets
+
+  func socket(_ flow: FlowID) -> Socket? {
+    guard Int(flow.index) < sockets.count, let socket = sockets[Int(flow.index)], socket.flow == flow else {
+      return nil
+    }
+    return socket
+  }
+
+  /// Notes something that a correct core never does.
+  mutating func misuse(_ words: String, of flow: FlowID? = nil) {
+    misuses.append(flow.map { "flow \($0): \(words)" } ?? words)
+  }
+
+  /// The connection of a stream flow; notes a misuse where there is none.
+  mutating func stream(_ flow: FlowID, for purpose: String) -> Int? {
+    if case .stream(let index)? = socket(flow)?.kind { return index }
+    misuse("\(purpose) of a stream that is not open", of: flow)
+    return nil
+  }
+
+  /// Takes a place for a flow, unless the descriptors are used up.
+  mutating func open(_ flow: FlowID, _ kind: Socket.Kind) -> Bool {
+    if socket(flow) != nil { misuse("opened twice", of: flow) }
+    if let left = descriptorsLeft {
+      guard left > 0 else { return false }
+      descriptorsLeft = left - 1
+    }
+    while sockets.count <= Int(flow.index) { sockets.append(nil) }
+    if let other = sockets[Int(flow.index)], other.flow != flow {
+      misuse("opened in the place of \(other.flow), which is still open", of: flow)
+    }
+    sockets[Int(flow.index)] = Socket(flow: flow, kind: kind)
+    return true
+  }
+
+  mutating func forget(_ flow: FlowID) {
+    sockets[Int(flow.index)] = nil
+    if let left = descriptorsLeft { descriptorsLeft = left + 1 }
+  }
+
+  /// The number of sockets that the core holds.
+  public var openSocketCount: Int { sockets.count { $0 != nil } }
+
+  /// Closes the flow's socket.
+  public mutating func close(_ flow: FlowID, abortively: Bool) {
+    guard let socket = socket(flow) else { return misuse("closed, but it is not open", of: flow) }
+    switch socket.kind {
+    case .stream(let index): closeStream(index, abortively: abortively)
+    case .listener(let state):
+      for entry in state.waiting { connections[entry.connection].peerSawReset = true }
+    case .datagrams: break
+    }
+    forget(flow)
+  }
+
+  /// Starts to listen on the host for a forward.
+  public mutating func listen(_ flow: FlowID, for transport: Transport, on local: Endpoint) -> HostOpen {
+    if let error = listenFailures[local] { return .failed(error) }
+    let isTaken = sockets.contains { socket in
+      switch socket?.kind {
+      case .listener(let state)?: transport == .tcp && state.local == local
+      case .datagrams(let state)?: transport == .udp && state.local == local
+      case .stream?, nil: false
+      }
+    }
+    guard !isTaken else { return .failed(.addressInUse) }
+    switch transport {
+    case .tcp: return open(flow, .listener(ListenerState(local: local))) ? .ready : .failed(.exhausted)
+    case .udp: return open(flow, .datagrams(DatagramSocket(local: local))) ? .ready : .failed(.exhausted)
+    }
+  }
+}

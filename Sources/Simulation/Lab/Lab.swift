@@ -1,0 +1,296 @@
+import Buffers
+public import Netstack
+public import Primitives
+
+/// A laboratory for the core: a simulated guest, a simulated host and a link around the real `Stack`, under virtual
+/// time.
+///
+/// Nothing in it reads a clock or rolls dice: the same seed and the same script give the same run, byte for byte,
+/// which `digest` sums up. Every frame of the stack passes a `FrameChecker`; everything that anybody finds wrong is
+/// in `problems`.
+///
+/// Time stands still while a test acts. `settle` lets happen what happens now; `advance` and `run` move the clock
+/// from event to event.
+public final class Lab {
+  /// How frames reach the stack.
+  public struct Framing: Hashable, Sendable {
+    /// Bytes in the contiguous part of each frame.
+    public var headerLength = Int(UInt16.max)
+    /// The most bytes in each piece behind it.
+    public var pieceLength = Int(UInt16.max)
+
+    /// Makes frames that are contiguous as a whole.
+    public init() {}
+
+    /// Makes frames of a header part and pieces, as they lie in a guest's memory under vhost-user.
+    public init(headerLength: Int, pieceLength: Int) {
+      self.headerLength = headerLength
+      self.pieceLength = pieceLength
+    }
+  }
+
+  /// What makes one run differ from another.
+  public struct Options: Hashable, Sendable {
+    /// The network.
+    public var settings = NetworkSettings()
+    /// The only source of chance.
+    public var seed: UInt64 = 1
+    /// From the guest to the stack.
+    public var upLink = LinkModel()
+    /// From the stack to the guest.
+    public var downLink = LinkModel()
+    /// How frames reach the stack.
+    public var framing = Framing()
+    /// The most slots that the link lends at once.
+    public var maximumSlots = Int.max
+    /// The most frames in a batch.
+    public var batchLimit = 64
+
+    /// Makes a lab with the default network and a perfect link.
+    public init() {}
+  }
+
+  private enum Event {
+    case toStack([UInt8])
+    case toGuest([UInt8])
+    case action((Lab) -> Void)
+  }
+
+  /// The core under test.
+  public var stack: Stack<SimulatedHost, LabObserver>
+  /// The link that it writes to.
+  public var sink = LabSink()
+  /// Who is behind the link.
+  public let guest: SimulatedGuest
+  /// What time it is.
+  public private(set) var now = Instant(nanoseconds: 1_000_000_000)
+  /// What makes this run differ from another.
+  public let options: Options
+  /// Who examines the frames.
+  public private(set) var checker: FrameChecker
+
+  private var events = EventQueue<Event>()
+  private var generator: SeededGenerator
+  private var batch = FrameList(capacity: 256, byteCapacity: 1 << 23)
+  private var output = Digest()
+  private var trace: [(at: Instant, isFromGuest: Bool, bytes: [UInt8])] = []
+  private var ownProblems: [String] = []
+
+  /// Builds the lab and attaches the guest's port.
+  public init(_ options: Options = Options()) {
+    self.options = options
+    var generator = SeededGenerator(seed: options.seed)
+    let seed = (generator.next(), generator.next(), generator.next(), generator.next())
+    self.generator = generator
+    stack = Stack(settings: options.settings, host: SimulatedHost(), observer: LabObserver(), seed: seed)
+    guest = SimulatedGuest(settings: options.settings)
+    checker = FrameChecker(settings: options.settings)
+    sink.maximumSlots = options.maximumSlots
+    stack.attach(.first, at: now, into: &sink)
+  }
+
+  /// The world outside.
+  public var host: SimulatedHost {
+    _read { yield stack.host }
+    _modify { yield &stack.host }
+  }
+
+  // MARK: Time
+
+  /// Lets `body` happen after `delay`.
+  public func schedule(after delay: Interval, _ body: @escaping (Lab) -> Void) {
+    events.schedule(.action(body), at: now + delay)
+  }
+
+  /// Lets everything happen that happens now, until nothing is left.
+  public func settle() {
+    var rounds = 0
+    while turn() {
+      rounds += 1
+      guard rounds < 100_000 else {
+        ownProblems.append("the lab does not come to rest at \(now.nanoseconds) ns")
+        return
+      }
+    }
+  }
+
+  /// Moves the clock by `interval`, with everything that happens meanwhile.
+  public func advance(by interval: Interval) {
+    let end = now + interval
+    run(until: end) { false }
+    now = end
+    settle()
+  }
+
+  /// Moves the clock until `condition` holds, for `limit` at most; returns whether it holds.
+  @discardableResult
+  public func run(for limit: Interval, until condition: () -> Bool) -> Bool {
+    run(until: now + limit, condition)
+    return condition()
+  }
+
+  private func run(until end: Instant, _ condition: () -> Bool) {
+    settle()
+    while !condition() {
+      let next = min(events.next, stack.nextDeadline, host.nextEvent, guest.nextDeadline)
+      guard next <= end else { return }
+      now = max(now, next)
+      settle()
+    }
+  }
+
+  /// One round of what is due; false if nothing was.
+  private func turn() -> Bool {
+    var isBusy = flushGuest()
+    host.now = now
+    while let event = events.popDue(at: now) {
+      isBusy = true
+      perform(event)
+    }
+    deliverBatch()
+    if host.nextEvent <= now { host.advance(to: now) }
+    if deliverHostEvents() { isBusy = true }
+    if stack.nextDeadline <= now {
+      isBusy = true
+      stack.advance(to: now, into: &sink)
+      carryOn()
+    }
+    if guest.nextDeadline <= now {
+      isBusy = true
+      guest.advance(to: now)
+    }
+    return isBusy
+  }
+
+  private func perform(_ event: Event) {
+    switch event {
+    case .toStack(let bytes):
+      if batch.count >= options.batchLimit || !append(bytes) {
+        deliverBatch()
+        _ = append(bytes)
+      }
+    case .toGuest(let bytes):
+      deliverBatch()
+      guest.receive(bytes, at: now)
+    case .action(let body):
+      deliverBatch()
+      body(self)
+    }
+  }
+
+  // MARK: Frames
+
+  private func flushGuest() -> Bool {
+    guard !guest.outbox.isEmpty else { return false }
+    for bytes in guest.outbox {
+      for arrival in options.upLink.arrivals(of: now, &generator) { events.schedule(.toStack(bytes), at: arrival) }
+    }
+    guest.outbox.removeAll()
+    return true
+  }
+
+  private func append(_ bytes: [UInt8]) -> Bool {
+    batch.append(
+      bytes.span, port: .first, headerLength: options.framing.headerLength, pieceLength: options.framing.pieceLength)
+      && note(bytes)
+  }
+
+  private func note(_ bytes: [UInt8]) -> Bool {
+    record(bytes, isFromGuest: true)
+    checker.received(bytes)
+    return true
+  }
+
+  private func deliverBatch() {
+    guard batch.count > 0 else { return }
+    stack.receive(batch.batch, at: now, into: &sink)
+    batch.removeAll()
+    carryOn()
+  }
+
+  private func deliverHostEvents() -> Bool {
+    guard host.hasEvents else { return false }
+    var ready: [(FlowID, HostReadiness)] = []
+    host.takeEvents { ready.append(($0, $1)) }
+    // As with epoll, an event may be stale by its turn: an earlier one has ended its flow.
+    for (flow, readiness) in ready {
+      stack.hostReady(flow, readiness, at: now, into: &sink)
+      carryOn()
+    }
+    return true
+  }
+
+  /// Examines what the stack has sent and carries it to the guest.
+  private func carryOn() {
+    for frame in sink.takeFrames() {
+      checker.sent(frame.bytes, at: now)
+      output.add(UInt64(bitPattern: now.nanoseconds))
+      output.add(frame.bytes)
+      record(frame.bytes, isFromGuest: false)
+      for arrival in options.downLink.arrivals(of: now, &generator) {
+        events.schedule(.toGuest(frame.bytes), at: arrival)
+      }
+    }
+  }
+
+  /// The link has room for `frames` more, nil for any number; the stack is told if it was refused any.
+  public func openLink(room: Int? = nil) {
+    sink.room = room
+    guard sink.hasRefused else { return }
+    sink.hasRefused = false
+    stack.linkReady(.first, at: now, into: &sink)
+    carryOn()
+  }
+
+  /// Carries out a command.
+  public func apply(_ command: Command) throws(CommandError) {
+    try stack.apply(command, at: now, into: &sink)
+    carryOn()
+  }
+
+  /// Begins to end everything.
+  public func shutDown() {
+    stack.shutDown(at: now, into: &sink)
+    carryOn()
+  }
+
+  /// A connection of which the test sends every segment; `initialSequence` is the guest's.
+  public func rawConnection(
+    to remote: Endpoint, port: UInt16? = nil, initialSequence: SequenceNumber? = nil
+  ) -> RawConnection {
+    let connection = RawConnection(
+      lab: self, port: port ?? guest.unusedPort(), remote: remote,
+      initialSequence: initialSequence ?? guest.unusedSequence())
+    guest.rawConnections.append(connection)
+    return connection
+  }
+
+  // MARK: Results
+
+  /// A fingerprint of every byte that the stack has sent, to the guest and to the world, and when.
+  public var digest: UInt64 {
+    var digest = output
+    for connection in host.connections {
+      digest.add(connection.delivered)
+      digest.add(UInt64(connection.deliveredCount))
+    }
+    for datagram in host.sentDatagrams { digest.add(datagram.payload) }
+    return digest.value
+  }
+
+  /// Everything that is wrong: what the checker saw, what the host and the link were asked that they must not be.
+  public var problems: [String] { ownProblems + checker.faults + host.misuses + sink.misuses }
+
+  /// The latest frames in both directions, a line each, times in microseconds since the start.
+  public var transcript: String {
+    trace.suffix(80).map { entry in
+      let frame = (try? PlainFrame(decoding: entry.bytes))?.description ?? "undecodable, \(entry.bytes.count) bytes"
+      return "\((entry.at.nanoseconds - 1_000_000_000) / 1000) us \(entry.isFromGuest ? "guest" : "stack") \(frame)"
+    }.joined(separator: "\n")
+  }
+
+  private func record(_ bytes: [UInt8], isFromGuest: Bool) {
+    if trace.count >= 400 { trace.removeFirst(200) }
+    trace.append((now, isFromGuest, bytes))
+  }
+}

@@ -1,0 +1,37 @@
+public import Buffers
+public import Netstack
+public import Primitives
+
+/// Notes what the core tells its observer.
+public struct LabObserver: Observer, ~Copyable {
+  /// Each reason for which something was dropped, in order.
+  public private(set) var drops: [DropReason] = []
+  /// The flows that began.
+  public private(set) var openedFlows: [FlowSummary] = []
+  /// The flows that ended, and how.
+  public private(set) var closedFlows: [(flow: FlowSummary, end: FlowEnd)] = []
+  /// The stations learned.
+  public private(set) var stations: [(address: IPAddress, hardware: MACAddress)] = []
+  /// The addresses leased.
+  public private(set) var leases: [(address: IPv4Address, hardware: MACAddress)] = []
+
+  init() {}
+
+  /// How often something was dropped for `reason`.
+  public func count(of reason: DropReason) -> Int { drops.count { $0 == reason } }
+
+  /// Notes a drop.
+  public mutating func dropped(_ reason: DropReason, on port: PortID) { drops.append(reason) }
+  /// Notes a new flow.
+  public mutating func opened(_ flow: FlowSummary) { openedFlows.append(flow) }
+  /// Notes the end of a flow.
+  public mutating func closed(_ flow: FlowSummary, end: FlowEnd) { closedFlows.append((flow, end)) }
+  /// Notes a station.
+  public mutating func learned(_ address: IPAddress, at hardware: MACAddress, on port: PortID) {
+    stations.append((address, hardware))
+  }
+  /// Notes a lease.
+  public mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String) {
+    leases.append((address, hardware))
+  }
+}

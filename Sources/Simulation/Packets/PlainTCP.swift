@@ -1,0 +1,190 @@
+public import Primitives
+
+/// A TCP segment as a plain value: what the simulation's guest sends and what its checker and tests look at.
+///
+/// Nothing here comes from `Wire`, so that two independent readings of the RFCs are compared.
+public struct PlainTCP: Hashable, Sendable {
+  /// The control bits (RFC 9293 section 3.1).
+  public struct Flags: OptionSet, Hashable, Sendable {
+    /// The bits as on the wire.
+    public let rawValue: UInt8
+    /// Makes flags of their bits.
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    /// No more data from the sender.
+    public static let fin = Flags(rawValue: 1)
+    /// Synchronize sequence numbers.
+    public static let syn = Flags(rawValue: 2)
+    /// Reset the connection.
+    public static let rst = Flags(rawValue: 4)
+    /// Push.
+    public static let psh = Flags(rawValue: 8)
+    /// The acknowledgment field counts.
+    public static let ack = Flags(rawValue: 16)
+    /// The urgent pointer counts.
+    public static let urg = Flags(rawValue: 32)
+  }
+
+  /// An option of the header.
+  public enum Option: Hashable, Sendable {
+    /// The largest payload the sender takes (RFC 9293 section 3.7.1).
+    case mss(UInt16)
+    /// The shift of the sender's windows (RFC 7323 section 2).
+    case windowScale(UInt8)
+    /// Selective acknowledgments are welcome (RFC 2018).
+    case sackPermitted
+    /// Any other option: its kind and its data.
+    case other(UInt8, [UInt8])
+  }
+
+  /// The sender's port.
+  public var sourcePort: UInt16 = 0
+  /// The receiver's port.
+  public var destinationPort: UInt16 = 0
+  /// The first byte's place in the stream.
+  public var sequence = SequenceNumber(0)
+  /// The next byte expected; meaningful with `ack`.
+  public var acknowledgment = SequenceNumber(0)
+  /// The control bits.
+  public var flags: Flags = []
+  /// The receive window as on the wire, unscaled.
+  public var window: UInt16 = 0
+  /// The urgent pointer.
+  public var urgentPointer: UInt16 = 0
+  /// The options in their order, no-operations and padding left out.
+  public var options: [Option] = []
+  /// The data.
+  public var payload: [UInt8] = []
+
+  /// Makes an empty segment.
+  public init() {}
+
+  /// The sequence numbers that the segment takes: its data, SYN and FIN.
+  public var length: Int { payload.count + (flags.contains(.syn) ? 1 : 0) + (flags.contains(.fin) ? 1 : 0) }
+  /// The sequence number after the segment.
+  public var end: SequenceNumber { sequence + length }
+
+  /// The MSS option's value.
+  public var mss: UInt16? {
+    for case .mss(let value) in options { return value }
+    return nil
+  }
+
+  /// The window scale option's value.
+  public var windowScale: UInt8? {
+    for case .windowScale(let value) in options { return value }
+    return nil
+  }
+
+  /// The segment's bytes with a valid checksum.
+  public func encoded(from source: IPv4Address, to destination: IPv4Address) -> [UInt8] {
+    let optionBytes = encodedOptions()
+    var writer = PlainWriter()
+    writer.append(sourcePort)
+    writer.append(destinationPort)
+    writer.append(sequence.value)
+    writer.append(acknowledgment.value)
+    writer.append(UInt8((20 + optionBytes.count) / 4) << 4)
+    writer.append(flags.rawValue)
+    writer.append(window)
+    writer.append(UInt16(0))
+    writer.append(urgentPointer)
+    writer.append(optionBytes)
+    writer.append(payload)
+    let pseudo = PlainIPv4.pseudoHeader(source, destination, 6, writer.bytes.count)
+    writer.store(plainChecksum(pseudo, writer.bytes), at: 16)
+    return writer.bytes
+  }
+
+  private func encodedOptions() -> [UInt8] {
+    var writer = PlainWriter()
+    for option in options {
+      switch option {
+      case .mss(let value):
+        writer.append([2, 4])
+        writer.append(value)
+      case .windowScale(let shift): writer.append([3, 3, shift])
+      case .sackPermitted: writer.append([4, 2])
+      case .other(let kind, let data): writer.append([kind, UInt8(data.count + 2)] + data)
+      }
+    }
+    while writer.bytes.count % 4 != 0 { writer.append(UInt8(1)) }
+    return writer.bytes
+  }
+
+  /// Takes a segment apart and checks everything that it says of itself.
+  init(decoding bytes: [UInt8], from source: IPv4Address, to destination: IPv4Address) throws(PacketFault) {
+    var reader = PlainReader(bytes)
+    sourcePort = try reader.word()
+    destinationPort = try reader.word()
+    sequence = SequenceNumber(try reader.long())
+    acknowledgment = SequenceNumber(try reader.long())
+    let offset = try reader.byte()
+    let bits = try reader.byte()
+    flags = Flags(rawValue: bits)
+    window = try reader.word()
+    _ = try reader.word()
+    urgentPointer = try reader.word()
+    let headerLength = Int(offset >> 4) * 4
+    guard headerLength >= 20 && headerLength <= bytes.count else {
+      throw PacketFault("TCP data offset \(headerLength) in \(bytes.count) bytes")
+    }
+    guard offset & 0x0f == 0 else { throw PacketFault("TCP reserved bits are not zero") }
+    guard bits & 0xc0 == 0 else { throw PacketFault("TCP ECN bits without ECN") }
+    options = try Self.options(in: try reader.take(headerLength - 20))
+    payload = reader.rest()
+    let pseudo = PlainIPv4.pseudoHeader(source, destination, 6, bytes.count)
+    guard plainChecksum(pseudo, bytes) == 0 else { throw PacketFault("TCP checksum is wrong") }
+    guard sourcePort != 0 && destinationPort != 0 else { throw PacketFault("TCP port 0") }
+  }
+
+  private static func options(in bytes: [UInt8]) throws(PacketFault) -> [Option] {
+    var reader = PlainReader(bytes)
+    var options: [Option] = []
+    while reader.remaining > 0 {
+      let kind = try reader.byte()
+      if kind == 1 { continue }
+      if kind == 0 {
+        guard reader.rest().allSatisfy({ $0 == 0 }) else { throw PacketFault("TCP options behind their end") }
+        break
+      }
+      let length = Int(try reader.byte())
+      guard length >= 2 else { throw PacketFault("TCP option \(kind) of length \(length)") }
+      let data = try reader.take(length - 2)
+      switch (kind, data.count) {
+      case (2, 2): options.append(.mss(UInt16(data[0]) << 8 | UInt16(data[1])))
+      case (3, 1): options.append(.windowScale(data[0]))
+      case (4, 0): options.append(.sackPermitted)
+      case (2, _), (3, _), (4, _): throw PacketFault("TCP option \(kind) of length \(length)")
+      default: options.append(.other(kind, data))
+      }
+    }
+    return options
+  }
+}
+
+extension PlainTCP: CustomStringConvertible {
+  /// As packetdrill writes segments: `S. 100:101(0) ack 1 win 65535 <mss 1460>`.
+  public var description: String {
+    var letters = ""
+    for (flag, letter) in [(Flags.syn, "S"), (.fin, "F"), (.rst, "R"), (.psh, "P"), (.urg, "U"), (.ack, ".")]
+    where flags.contains(flag) {
+      letters += letter
+    }
+    var text = "\(letters.isEmpty ? "-" : letters) \(sequence.value):\(end.value)(\(payload.count))"
+    if flags.contains(.ack) { text += " ack \(acknowledgment.value)" }
+    text += " win \(window)"
+    if !options.isEmpty { text += " <" + options.map(\.text).joined(separator: ",") + ">" }
+    return text
+  }
+}
+
+extension PlainTCP.Option {
+  fileprivate var text: String {
+    switch self {
+    case .mss(let value): "mss \(value)"
+    case .windowScale(let shift): "wscale \(shift)"
+    case .sackPermitted: "sackOK"
+    case .other(let kind, let data): "kind \(kind) length \(data.count + 2)"
+    }
+  }
+}
