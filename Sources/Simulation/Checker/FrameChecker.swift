@@ -52,7 +52,7 @@ public struct FrameChecker {
   /// The stack receives a frame.
   mutating func received(_ bytes: [UInt8]) {
     // What does not decode is no business of the stack's, and nothing that it may act upon.
-    guard let frame = try? PlainFrame(decoding: bytes) else { return }
+    guard let frame = try? PlainFrame(decoding: bytes, strictly: false) else { return }
     switch frame.body {
     case .arp(let message): learn(message.senderAddress, at: message.senderMAC)
     case .ipv4(let packet): received(packet, in: frame, length: bytes.count - 14)
@@ -120,7 +120,9 @@ public struct FrameChecker {
 
   private func check(_ message: PlainARP, in frame: PlainFrame) -> [String] {
     var faults: [String] = []
-    if frame.source != message.senderMAC { faults.append("ARP sender \(message.senderMAC) in a frame of \(frame.source)") }
+    if frame.source != message.senderMAC {
+      faults.append("ARP sender \(message.senderMAC) in a frame of \(frame.source)")
+    }
     if message.senderMAC != NetworkSettings.hardwareAddress(of: message.senderAddress) {
       faults.append("ARP gives \(message.senderAddress) the hardware address \(message.senderMAC)")
     }
@@ -139,7 +141,8 @@ public struct FrameChecker {
     var faults: [String] = []
     if packet.timeToLive == 0 { faults.append("time to live 0") }
     if !packet.options.isEmpty { faults.append("IPv4 options") }
-    let expected = packet.source == settings.ipv4Resolver
+    let expected =
+      packet.source == settings.ipv4Resolver
       ? [settings.gatewayMAC, NetworkSettings.hardwareAddress(of: settings.ipv4Resolver)] : [settings.gatewayMAC]
     if !expected.contains(frame.source) { faults.append("a packet from the hardware address \(frame.source)") }
     if !mayBeSource(packet.source) { faults.append("a packet from \(packet.source)") }
@@ -156,7 +159,9 @@ public struct FrameChecker {
     guard settings.ipv4Prefix.contains(packet.destination) else {
       return ["a packet to \(packet.destination), which is no guest's address"]
     }
-    guard let station = stations[packet.destination] else { return ["a packet to \(packet.destination), never heard of"] }
+    guard let station = stations[packet.destination] else {
+      return ["a packet to \(packet.destination), never heard of"]
+    }
     return station == frame.destination ? [] : ["a packet for \(station) in a frame to \(frame.destination)"]
   }
 

@@ -165,7 +165,9 @@ struct TCPWitness {
     var faults: [String] = []
     let count = segment.payload.count
     // An empty segment may stand at SND.NXT, or one before it as a keep-alive or window probe does.
-    if offset > stream.count + 1 + (finishOffset == nil ? 0 : 1) { return ["leaves a gap: \(offset) after \(stream.count)"] }
+    if offset > stream.count + 1 + (finishOffset == nil ? 0 : 1) {
+      return ["leaves a gap: \(offset) after \(stream.count)"]
+    }
     if offset < 1 { return ["a sequence number \(offset) before the stream's first byte"] }
     if count > guestMSS { faults.append("\(count) bytes in a segment to a guest that takes \(guestMSS)") }
     if count > 0 && !handshakeAcknowledged { faults.append("data before the guest has acknowledged the SYN") }

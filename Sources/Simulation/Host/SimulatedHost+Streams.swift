@@ -14,7 +14,8 @@ extension SimulatedHost {
     case .accepts: (state, result) = (.open, .ready)
     case .fails(let error): return .failed(error)
     case .acceptsAfter(let delay): (state, result) = (.connecting(due: now + delay, failure: nil), .inProgress)
-    case .failsAfter(let error, let delay): (state, result) = (.connecting(due: now + delay, failure: error), .inProgress)
+    case .failsAfter(let error, let delay):
+      (state, result) = (.connecting(due: now + delay, failure: error), .inProgress)
     case .isSilent: (state, result) = (.connecting(due: .never, failure: nil), .inProgress)
     }
     guard open(flow, .stream(connections.count)) else { return .failed(.exhausted) }

@@ -284,7 +284,9 @@ public final class Lab {
   /// The latest frames in both directions, a line each, times in microseconds since the start.
   public var transcript: String {
     trace.suffix(80).map { entry in
-      let frame = (try? PlainFrame(decoding: entry.bytes))?.description ?? "undecodable, \(entry.bytes.count) bytes"
+      let frame =
+        (try? PlainFrame(decoding: entry.bytes, strictly: false))?.description
+        ?? "undecodable, \(entry.bytes.count) bytes"
       return "\((entry.at.nanoseconds - 1_000_000_000) / 1000) us \(entry.isFromGuest ? "guest" : "stack") \(frame)"
     }.joined(separator: "\n")
   }

@@ -57,7 +57,9 @@ struct PlainReader {
   mutating func ipv4() throws(PacketFault) -> IPv4Address { IPv4Address(bits: try long()) }
 
   mutating func take(_ count: Int) throws(PacketFault) -> [UInt8] {
-    guard count >= 0 && count <= remaining else { throw PacketFault("wants \(count) bytes where \(remaining) are left") }
+    guard count >= 0 && count <= remaining else {
+      throw PacketFault("wants \(count) bytes where \(remaining) are left")
+    }
     defer { offset += count }
     return Array(bytes[offset..<(offset + count)])
   }

@@ -81,15 +81,16 @@ public struct PlainFrame: Hashable, Sendable {
     return writer.bytes
   }
 
-  /// Takes a frame apart and checks everything that it says of itself: lengths, checksums, options.
-  public init(decoding bytes: [UInt8]) throws(PacketFault) {
+  /// Takes a frame apart. Strictly, everything that it says of itself is checked: lengths, checksums, options, fields
+  /// that must be zero; else what a receiver may overlook is overlooked.
+  public init(decoding bytes: [UInt8], strictly: Bool = true) throws(PacketFault) {
     var reader = PlainReader(bytes)
     destination = try reader.mac()
     source = try reader.mac()
     let type = try reader.word()
     switch type {
     case 0x0806: body = .arp(try Self.arp(&reader))
-    case 0x0800: body = .ipv4(try PlainIPv4(decoding: reader.rest()))
+    case 0x0800: body = .ipv4(try PlainIPv4(decoding: reader.rest(), strictly: strictly))
     default: body = .other(type, reader.rest())
     }
   }

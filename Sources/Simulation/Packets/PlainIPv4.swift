@@ -30,16 +30,21 @@ public struct PlainUDP: Hashable, Sendable {
     return writer.bytes
   }
 
-  init(decoding bytes: [UInt8], from source: IPv4Address, to destination: IPv4Address) throws(PacketFault) {
+  init(
+    decoding bytes: [UInt8], from source: IPv4Address, to destination: IPv4Address, strictly: Bool
+  ) throws(PacketFault) {
     var reader = PlainReader(bytes)
     sourcePort = try reader.word()
     destinationPort = try reader.word()
     let length = Int(try reader.word())
     let checksum = try reader.word()
-    guard length == bytes.count else { throw PacketFault("UDP length \(length) in \(bytes.count) bytes") }
-    payload = reader.rest()
-    guard checksum != 0 else { throw PacketFault("UDP without a checksum") }
-    guard plainChecksum(PlainIPv4.pseudoHeader(source, destination, 17, length), bytes) == 0 else {
+    guard length >= 8 && (length == bytes.count || (!strictly && length < bytes.count)) else {
+      throw PacketFault("UDP length \(length) in \(bytes.count) bytes")
+    }
+    payload = try reader.take(length - 8)
+    guard !strictly || checksum != 0 else { throw PacketFault("UDP without a checksum") }
+    let bytes = Array(bytes[..<length])
+    guard checksum == 0 || plainChecksum(PlainIPv4.pseudoHeader(source, destination, 17, length), bytes) == 0 else {
       throw PacketFault("UDP checksum is wrong")
     }
     guard sourcePort != 0 && destinationPort != 0 else { throw PacketFault("UDP port 0") }
@@ -168,7 +173,7 @@ public struct PlainIPv4: Hashable, Sendable {
     return writer.bytes
   }
 
-  init(decoding bytes: [UInt8]) throws(PacketFault) {
+  init(decoding bytes: [UInt8], strictly: Bool = true) throws(PacketFault) {
     var reader = PlainReader(bytes)
     let first = try reader.byte()
     let headerLength = Int(first & 0x0f) * 4
@@ -189,21 +194,21 @@ public struct PlainIPv4: Hashable, Sendable {
     guard total >= headerLength && total <= bytes.count else {
       throw PacketFault("IPv4 total length \(total) in \(bytes.count) bytes")
     }
-    guard bits & 0x8000 == 0 else { throw PacketFault("IPv4 reserved flag is set") }
+    guard !strictly || bits & 0x8000 == 0 else { throw PacketFault("IPv4 reserved flag is set") }
     dontFragment = bits & 0x4000 != 0
     moreFragments = bits & 0x2000 != 0
     fragmentOffset = Int(bits & 0x1fff) * 8
     // RFC 894: a short packet is padded with zeroes to Ethernet's minimum of 60 bytes, never more.
     let padding = bytes[total...]
-    guard padding.isEmpty || (bytes.count == 46 && padding.allSatisfy { $0 == 0 }) else {
+    guard !strictly || padding.isEmpty || (bytes.count == 46 && padding.allSatisfy { $0 == 0 }) else {
       throw PacketFault("\(padding.count) bytes behind the IPv4 packet of \(total)")
     }
     let body = try reader.take(total - headerLength)
     payload = .raw(body)
     guard !isFragment else { return }
     switch proto {
-    case 6: payload = .tcp(try PlainTCP(decoding: body, from: source, to: destination))
-    case 17: payload = .udp(try PlainUDP(decoding: body, from: source, to: destination))
+    case 6: payload = .tcp(try PlainTCP(decoding: body, from: source, to: destination, strictly: strictly))
+    case 17: payload = .udp(try PlainUDP(decoding: body, from: source, to: destination, strictly: strictly))
     case 1: payload = .icmp(try PlainICMP(decoding: body))
     default: break
     }

@@ -111,8 +111,11 @@ public struct PlainTCP: Hashable, Sendable {
     return writer.bytes
   }
 
-  /// Takes a segment apart and checks everything that it says of itself.
-  init(decoding bytes: [UInt8], from source: IPv4Address, to destination: IPv4Address) throws(PacketFault) {
+  /// Takes a segment apart. Strictly, everything that it says of itself is checked; else what a receiver may overlook
+  /// is overlooked.
+  init(
+    decoding bytes: [UInt8], from source: IPv4Address, to destination: IPv4Address, strictly: Bool
+  ) throws(PacketFault) {
     var reader = PlainReader(bytes)
     sourcePort = try reader.word()
     destinationPort = try reader.word()
@@ -120,7 +123,7 @@ public struct PlainTCP: Hashable, Sendable {
     acknowledgment = SequenceNumber(try reader.long())
     let offset = try reader.byte()
     let bits = try reader.byte()
-    flags = Flags(rawValue: bits)
+    flags = Flags(rawValue: bits & 0x3f)
     window = try reader.word()
     _ = try reader.word()
     urgentPointer = try reader.word()
@@ -128,18 +131,23 @@ public struct PlainTCP: Hashable, Sendable {
     guard headerLength >= 20 && headerLength <= bytes.count else {
       throw PacketFault("TCP data offset \(headerLength) in \(bytes.count) bytes")
     }
-    guard offset & 0x0f == 0 else { throw PacketFault("TCP reserved bits are not zero") }
-    guard bits & 0xc0 == 0 else { throw PacketFault("TCP ECN bits without ECN") }
-    options = try Self.options(in: try reader.take(headerLength - 20))
+    guard !strictly || offset & 0x0f == 0 else { throw PacketFault("TCP reserved bits are not zero") }
+    guard !strictly || bits & 0xc0 == 0 else { throw PacketFault("TCP ECN bits without ECN") }
+    let optionBytes = try reader.take(headerLength - 20)
+    do throws(PacketFault) {
+      try readOptions(in: optionBytes)
+    } catch {
+      if strictly { throw error }
+    }
     payload = reader.rest()
     let pseudo = PlainIPv4.pseudoHeader(source, destination, 6, bytes.count)
     guard plainChecksum(pseudo, bytes) == 0 else { throw PacketFault("TCP checksum is wrong") }
     guard sourcePort != 0 && destinationPort != 0 else { throw PacketFault("TCP port 0") }
   }
 
-  private static func options(in bytes: [UInt8]) throws(PacketFault) -> [Option] {
+  /// Appends the options to `options`, up to the first that is broken.
+  private mutating func readOptions(in bytes: [UInt8]) throws(PacketFault) {
     var reader = PlainReader(bytes)
-    var options: [Option] = []
     while reader.remaining > 0 {
       let kind = try reader.byte()
       if kind == 1 { continue }
@@ -158,7 +166,6 @@ public struct PlainTCP: Hashable, Sendable {
       default: options.append(.other(kind, data))
       }
     }
-    return options
   }
 }
 

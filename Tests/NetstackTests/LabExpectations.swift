@@ -1,0 +1,109 @@
+import Netstack
+import Primitives
+import Simulation
+import Testing
+
+/// Runs `body` in a lab; whatever the lab's witnesses find wrong fails the test, with the frames that led there.
+func withLab(
+  _ options: Lab.Options = Lab.Options(), sourceLocation: SourceLocation = #_sourceLocation,
+  _ body: (Lab) throws -> Void
+) rethrows {
+  let lab = Lab(options)
+  try body(lab)
+  lab.settle()
+  for problem in lab.problems {
+    Issue.record("\(problem)\n\(lab.transcript)", sourceLocation: sourceLocation)
+  }
+}
+
+extension RawConnection {
+  /// The stack's next segment is `expected`, and it came now.
+  func stack(_ expected: Segment, sourceLocation: SourceLocation = #_sourceLocation) {
+    guard let (at, segment) = takeSegment() else {
+      Issue.record("expected \(expected), nothing came\n\(lab.transcript)", sourceLocation: sourceLocation)
+      return
+    }
+    if !expected.matches(segment) {
+      Issue.record("expected \(expected)\n     got \(segment)\n\(lab.transcript)", sourceLocation: sourceLocation)
+    } else if at != lab.now {
+      Issue.record("\(segment) came \(lab.now - at) earlier", sourceLocation: sourceLocation)
+    }
+  }
+
+  /// The stack's next segment is `expected`, and it comes after `delay`, give or take `tolerance`.
+  func stack(
+    after delay: Interval, within tolerance: Interval = .milliseconds(1), _ expected: Segment,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    silence(for: delay - tolerance, sourceLocation: sourceLocation)
+    let begin = lab.now
+    var came: (at: Instant, segment: Segment)?
+    lab.run(for: tolerance * 2) {
+      came = came ?? takeSegment()
+      return came != nil
+    }
+    guard let (_, segment) = came else {
+      Issue.record(
+        "expected \(expected) by \(lab.now - begin + delay), nothing came\n\(lab.transcript)",
+        sourceLocation: sourceLocation)
+      return
+    }
+    if !expected.matches(segment) {
+      Issue.record("expected \(expected)\n     got \(segment)\n\(lab.transcript)", sourceLocation: sourceLocation)
+    }
+  }
+
+  /// The stack sends nothing, now and for `interval`.
+  func silence(for interval: Interval = .zero, sourceLocation: SourceLocation = #_sourceLocation) {
+    if interval > .zero { lab.advance(by: interval) }
+    for segment in takeSegments() {
+      Issue.record("unexpected \(segment)\n\(lab.transcript)", sourceLocation: sourceLocation)
+    }
+  }
+
+  /// The handshake, with the guest's options, up to ESTABLISHED; returns the server's end.
+  @discardableResult
+  func establish(
+    _ options: [PlainTCP.Option] = [.mss(1460)], win: UInt16? = nil,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> Peer {
+    let before = lab.peers(at: remote).count
+    guest(Segment(.syn, seq: 0, win: win, options: options))
+    stack(.synAck(), sourceLocation: sourceLocation)
+    guest(.ack(1, seq: 1, win: win))
+    let peers = lab.peers(at: remote)
+    try #require(peers.count == before + 1, sourceLocation: sourceLocation)
+    discardWindowUpdates(sourceLocation: sourceLocation)
+    return try #require(peers.last, sourceLocation: sourceLocation)
+  }
+
+  /// Takes pure acknowledgments that only tell of the window.
+  func discardWindowUpdates(sourceLocation: SourceLocation = #_sourceLocation) {
+    for segment in takeSegments() where segment.flags != .ack || !segment.payload.isEmpty {
+      Issue.record("unexpected \(segment)\n\(lab.transcript)", sourceLocation: sourceLocation)
+    }
+  }
+}
+
+extension Endpoint {
+  /// A server of the simulated world, in TEST-NET-1 (RFC 5737).
+  static let server = Endpoint(IPv4Address(192, 0, 2, 1), port: 80)
+}
+
+/// Text that is easy to recognise, `count` bytes of it.
+func pattern(_ count: Int, from start: Int = 0) -> [UInt8] {
+  (start..<(start + count)).map { UInt8(truncatingIfNeeded: $0 &* 31 ^ $0 >> 8) }
+}
+
+extension Lab {
+  /// A raw connection to a server that behaves as `service`, up to ESTABLISHED, and the server's end.
+  func established(
+    _ service: RemoteService = RemoteService(), _ options: PlainTCP.Option..., win: UInt16? = nil,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> (RawConnection, Peer) {
+    host.services[.server] = service
+    let tcp = rawConnection(to: .server)
+    let peer = try tcp.establish(options.isEmpty ? [.mss(1460)] : options, win: win, sourceLocation: sourceLocation)
+    return (tcp, peer)
+  }
+}

@@ -1,0 +1,146 @@
+import Netstack
+import Primitives
+import Simulation
+import Testing
+
+/// The options of the handshake: RFC 9293 section 3.7.1 and RFC 7323.
+@Suite struct OptionTests {
+  /// The lengths of the segments in which 20,000 bytes of the host's reach a guest with these options.
+  private func segmentLengths(
+    _ options: [PlainTCP.Option], settings: NetworkSettings = NetworkSettings(), win: UInt16 = 65_535
+  ) throws -> [Int] {
+    var lab = Lab.Options()
+    lab.settings = settings
+    var lengths: [Int] = []
+    try withLab(lab) { lab in
+      lab.host.services[.server] = RemoteService()
+      let tcp = lab.rawConnection(to: .server)
+      tcp.guest(Segment(.syn, seq: 0, win: win, options: options))
+      tcp.stack(.synAck())
+      tcp.guest(.ack(1, seq: 1, win: win))
+      tcp.discardWindowUpdates()
+      let server = try #require(lab.peers(at: .server).first)
+      server.write(pattern(20_000))
+      lengths = tcp.takeSegments().map(\.payload.count)
+    }
+    return lengths
+  }
+
+  @Test(arguments: [UInt16(1460), 1000, 536, 100])
+  func `segments are as long as the guest's MSS`(mss: UInt16) throws {
+    let lengths = try segmentLengths([.mss(mss)])
+    #expect(lengths.first == Int(mss))
+    #expect(lengths.max() == Int(mss))
+  }
+
+  @Test func `a guest without the option gets segments of 536 bytes (RFC 9293 section 3.7.1)`() throws {
+    #expect(try segmentLengths([]).max() == 536)
+  }
+
+  @Test func `an MSS beyond Ethernet's shows that the guest takes longer packets`() throws {
+    #expect(try segmentLengths([.mss(8960)]).max() == 8960)
+  }
+
+  @Test func `no packet is longer than the network's MTU, whatever the MSS`() throws {
+    var settings = NetworkSettings()
+    settings.mtu = 1500
+    #expect(try segmentLengths([.mss(8960)], settings: settings).max() == 1460)
+  }
+
+  @Test func `the SYN-ACK announces the MSS of the network's MTU`() {
+    for (mtu, mss) in [(1500, UInt16(1460)), (65_520, 65_480), (9000, 8960)] {
+      var options = Lab.Options()
+      options.settings.mtu = mtu
+      withLab(options) { lab in
+        lab.host.services[.server] = RemoteService()
+        let tcp = lab.rawConnection(to: .server)
+        tcp.guest(.syn(.mss(1460)))
+        tcp.stack(.synAck(.mss(mss)))
+      }
+    }
+  }
+
+  @Test func `window scaling is used only if the guest offers it (RFC 7323 section 2.2)`() {
+    withLab { lab in
+      lab.host.services[.server] = RemoteService()
+      let plain = lab.rawConnection(to: .server)
+      plain.guest(.syn(.mss(1460)))
+      #expect(plain.takeSegments().first?.options?.contains { $0.isWindowScale } == false)
+      let scaled = lab.rawConnection(to: .server)
+      scaled.guest(.syn(.mss(1460), .windowScale(7)))
+      #expect(scaled.takeSegments().first?.options?.contains { $0.isWindowScale } == true)
+    }
+  }
+
+  @Test func `the guest's scale counts for its windows, but not for that of its SYN`() throws {
+    try withLab { lab in
+      lab.host.services[.server] = RemoteService()
+      let tcp = lab.rawConnection(to: .server)
+      tcp.guest(Segment(.syn, seq: 0, win: 1000, options: [.mss(500), .windowScale(2)]))
+      tcp.stack(.synAck())
+      // 250 << 2 are 1000 bytes: two segments.
+      tcp.guest(.ack(1, seq: 1, win: 250))
+      tcp.discardWindowUpdates()
+      let server = try #require(lab.peers(at: .server).first)
+      server.write(pattern(4000))
+      #expect(tcp.takeSegments().map(\.payload.count) == [500, 500])
+    }
+  }
+
+  @Test func `options that the stack does not know, and padding, do no harm`() throws {
+    try withLab { lab in
+      lab.host.services[.server] = RemoteService()
+      let tcp = lab.rawConnection(to: .server)
+      let server = try tcp.establish([
+        .other(8, [0, 0, 0, 1, 0, 0, 0, 0]), .sackPermitted, .mss(1200), .other(254, [1, 2, 3]), .windowScale(3),
+      ])
+      server.write(pattern(1200))
+      tcp.stack(.data(pattern(1200), seq: 1, ack: 1))
+    }
+  }
+
+  @Test(arguments: [[UInt8(2), 0], [2, 1], [2, 40], [3, 2], [2, 4, 5], [254]])
+  func `a SYN with broken options is dropped or taken without them, and does no harm`(bytes: [UInt8]) {
+    withLab { lab in
+      lab.host.services[.server] = RemoteService()
+      var padded = bytes
+      while padded.count % 4 != 0 { padded.append(0) }
+      let tcp = lab.rawConnection(to: .server)
+      lab.guest.send(tcp.packet(Segment(.syn, seq: 0)).withTCPOptions(padded))
+      for segment in tcp.takeSegments() { #expect(segment.flags.contains(.syn)) }
+      #expect(lab.problems.isEmpty)
+    }
+  }
+}
+
+extension PlainTCP.Option {
+  /// Whether it is the window scale option.
+  fileprivate var isWindowScale: Bool { if case .windowScale = self { true } else { false } }
+}
+
+extension PlainIPv4 {
+  /// The packet with these option bytes, as they are, in its TCP header.
+  fileprivate func withTCPOptions(_ options: [UInt8]) -> PlainIPv4 {
+    var bytes = payloadBytes
+    bytes.insert(contentsOf: options, at: 20)
+    bytes[12] = UInt8((20 + options.count) / 4) << 4
+    return PlainIPv4(
+      from: source, to: destination, .raw(bytes.withTCPChecksum(from: source, to: destination)), proto: 6)
+  }
+}
+
+extension [UInt8] {
+  /// A segment's bytes with its checksum made valid (RFC 9293 section 3.1).
+  func withTCPChecksum(from source: IPv4Address, to destination: IPv4Address) -> [UInt8] {
+    var bytes = self
+    bytes[16] = 0
+    bytes[17] = 0
+    var sum = UInt32(6) + UInt32(bytes.count)
+    for address in [source.bits, destination.bits] { sum += address >> 16 + address & 0xffff }
+    for (index, byte) in bytes.enumerated() { sum += index % 2 == 0 ? UInt32(byte) << 8 : UInt32(byte) }
+    while sum >> 16 != 0 { sum = sum & 0xffff + sum >> 16 }
+    bytes[16] = UInt8(truncatingIfNeeded: ~sum >> 8)
+    bytes[17] = UInt8(truncatingIfNeeded: ~sum)
+    return bytes
+  }
+}
