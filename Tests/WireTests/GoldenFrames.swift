@@ -141,9 +141,37 @@ enum Golden {
     85 00 71b5 00000000 0101525400123456
     """)
 
+  /// DHCP: a DISCOVER of ISC's dhclient 4.4.3.
+  static let dhcpDiscover =
+    hex(
+      """
+      ffffffffffff 525400123456 0800
+      45 10 0148 0000 0000 80 11 3996 00000000 ffffffff
+      0044 0043 0134 7f3e
+      01 01 06 00 1e608f08 0000 0000 00000000 00000000 00000000 00000000 525400123456
+      """) + zeroes(202)
+    + hex("63825363 350101 0c02766d 370d011c02030f06770c2c2f1a792a ff") + zeroes(37)
+
+  /// DHCP: the OFFER of dnsmasq 2.90 to it.
+  static let dhcpOffer =
+    hex(
+      """
+      525400123456 52550a000202 0800
+      45 c0 014c 01ff 0000 40 11 5ecc 0a000202 0a000215
+      0043 0044 0138 5542
+      02 01 06 00 1e608f08 0000 0000 00000000 0a000215 0a000202 00000000 525400123456
+      """) + zeroes(202)
+    + hex(
+      """
+      63825363 350102 36040a000202 330400015180 3a040000a8c0 3b0400012750 0104ffffff00 1c040a0002ff 03040a000202
+      1a0205dc 770c01610474657374000162c002 ff
+      """)
+
+  private static func zeroes(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
+
   /// All of them.
   static let frames = [
     arpRequest, arpReply, echoRequest, echoReply, portUnreachable, udp, udp6, syn, synAck, tcpData, echoRequest6,
-    portUnreachable6, neighborAdvertisement, routerSolicitation,
+    portUnreachable6, neighborAdvertisement, routerSolicitation, dhcpDiscover, dhcpOffer,
   ]
 }
