@@ -56,7 +56,10 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   var outgoing = UniqueArray<OutgoingDatagram>()
   var sums = UniqueArray<UInt16>()
   var inbox = DatagramBatch(capacity: 64)
-  var message = UniqueArray<UInt8>(repeating: 0, count: 2048)
+  /// A message that is being written, as long as fits a packet that every guest takes (RFC 2131 section 2: 576).
+  var message: UniqueArray<UInt8>
+  /// A message that was copied out of its frame.
+  var request = UniqueArray<UInt8>(repeating: 0, count: 2048)
 
   /// Makes a network without ports.
   ///
@@ -78,6 +81,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     udp = Slab(capacity: settings.maximumFlows)
     listeners = Slab(capacity: settings.maximumFlows)
     peers = PeerFilter(secret: generator.next())
+    message = UniqueArray(repeating: 0, count: max(576, min(settings.mtu, 1500) - 28))
     sequenceHash = SipHash(key: seed.0, seed.1)
     identification = UInt16(truncatingIfNeeded: generator.next())
     self.generator = generator

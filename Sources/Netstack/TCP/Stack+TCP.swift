@@ -65,7 +65,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .stray: sendReset(to: arrival, context, at: now, into: &sink)
     case .reset:
       deliverPayloads(id, slot, of: batch, at: now)
-      resetByGuest(id, slot, at: now)
+      drain(id, slot, .resetByGuest, at: now)
       return outcome
     case .finished:
       endTCP(id, slot, .finished, abortively: false)
@@ -232,11 +232,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   // MARK: Ending
 
-  /// The guest has reset: what the host took before is delivered first, then its peer is reset.
-  private mutating func resetByGuest(_ id: FlowID, _ slot: UInt32, at now: Instant) {
-    let isConnected = tcp[slot].isSynchronized && tcp[slot].state != .timeWait
+  /// The guest is out of it: what the host took before is delivered first, then its peer is reset.
+  private mutating func drain(_ id: FlowID, _ slot: UInt32, _ end: FlowEnd, at now: Instant) {
+    let isConnected = tcp[slot].isSynchronized && !tcp[slot].isHostClosed
     guard isConnected && host.unacknowledgedByteCount(id) > 0 else {
-      return endTCP(id, slot, .resetByGuest, abortively: true)
+      return endTCP(id, slot, end, abortively: true)
     }
     pool.releaseAll(in: &tcp[slot].reassembly)
     tcp[slot].beginDraining(at: now)
@@ -249,7 +249,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) {
     guard tcp[slot].state != .draining else { return }
     if tcp[slot].isSynchronized && tcp[slot].state != .timeWait { sendReset(id, slot, at: now, into: &sink) }
-    resetByGuest(id, slot, at: now)
+    drain(id, slot, .shutDown, at: now)
   }
 
   /// Ends a connection and closes its socket.
@@ -260,7 +260,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Forgets a connection whose socket is closed.
   private mutating func forgetTCP(_ id: FlowID, _ slot: UInt32, _ end: FlowEnd) {
-    observer.closed(summary(of: tcp[slot], id), end: end)
+    // In TIME-WAIT it was told already.
+    if !tcp[slot].isHostClosed { observer.closed(summary(of: tcp[slot], id), end: end) }
     pool.releaseAll(in: &tcp[slot].reassembly)
     timers.set(.never, for: id.index)
     flows.remove(id)

@@ -119,6 +119,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// Once both halves are done and nothing needs to be sent again, the socket is of no more use.
   private mutating func closeHostWhenDone(_ id: FlowID, _ slot: UInt32) {
     guard tcp[slot].state == .timeWait && !tcp[slot].isHostClosed else { return }
+    observer.closed(summary(of: tcp[slot], id), end: .finished)
     tcp[slot].isHostClosed = true
     host.close(id, abortively: false)
   }

@@ -24,7 +24,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     switch policy.verdict(.udp, to: remote) {
     case .local(.dhcp):
-      try receiveDHCP(payload, from: hardware, of: batch, at: now, into: &sink)
+      try receiveDHCP(payload, from: hardware, on: context.port, of: batch, at: now, into: &sink)
     case .drop(let reason):
       drop(reason, on: context.port)
     case .reject(let code):

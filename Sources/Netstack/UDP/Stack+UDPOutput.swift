@@ -50,7 +50,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     commit(run, on: port, headerLength: length, payload: payload.count, into: &sink)
   }
 
-  private func checksum(
+  /// The checksum of a datagram to a guest.
+  func checksum(
     of udp: UDPHeader, from source: IPAddress, to destination: IPAddress, payload: Span<UInt8>
   ) -> UInt16 {
     var sum = InternetChecksum()
