@@ -51,21 +51,9 @@ extension SystemTests {
       #expect(hex.hasSuffix("c8" + String(repeating: "78", count: 200)))
     }
 
-    @Test func `64 MiB from the host arrive as they were sent`() throws {
-      let hash = try guest.output(
-        of: "curl --silent --show-error http://10.0.2.2:\(booted.http.port)/content | sha256sum", seconds: 120)
-      #expect(hash.prefix(64) == booted.contentHash)
-    }
+    @Test func `64 MiB from the host arrive as they were sent`() throws { try booted.expectDownload() }
 
-    @Test func `64 MiB to the host arrive as they were sent`() throws {
-      let hash = try guest.output(
-        of: """
-          head -c 67108864 /dev/urandom >/tmp/noise && sha256sum </tmp/noise
-          curl --silent --show-error -H Expect: -T /tmp/noise http://10.0.2.2:\(booted.http.port)/noise
-          rm /tmp/noise
-          """, seconds: 120)
-      #expect(try BootedGuest.hash(of: booted.uploads["noise"]) == hash.prefix(64))
-    }
+    @Test func `64 MiB to the host arrive as they were sent`() throws { try booted.expectUpload() }
 
     @Test func `200 connections are served at once`() throws {
       let answers = try guest.output(
@@ -103,18 +91,7 @@ extension SystemTests {
 
     @Test(arguments: [1, 1472, 20000])
     func `a datagram from the host's loopback reaches the guest, and its answer the sender`(byteCount: Int) throws {
-      try guest.listen(on: "UDP4-RECVFROM:7000,reuseaddr,fork", for: "PIPE")
-      let target = SocketAddress.internet(Endpoint(.loopback, port: booted.forwardedPort))
-      let socket = try Socket(.datagram, for: target)
-      #expect(try socket.connect(to: target))
-      let sent = (0..<byteCount).map { UInt8(truncatingIfNeeded: $0 &* 7) }
-      #expect(try socket.send(sent.span) == byteCount)
-      try waitUntil(socket.rawValue, is: .readable, by: .after(10), "the guest's answer")
-      var buffer = [UInt8](repeating: 0, count: 66000)
-      var span = buffer.mutableSpan
-      let count = try socket.descriptor.read(into: &span)
-      #expect(count == byteCount)
-      #expect(buffer.prefix(byteCount) == sent[...])
+      try booted.expectForwardedEcho(ofByteCount: byteCount)
     }
 
     @Test func `culvert holds at most 15 MB after all that`() throws {

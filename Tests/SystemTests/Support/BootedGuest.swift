@@ -28,7 +28,10 @@ final class BootedGuest: Sendable {
   static var current: BootedGuest { get throws { try #require(running) } }
   @TaskLocal fileprivate static var running: BootedGuest?
 
-  init(_ options: [String]) throws {
+  /// - Parameters:
+  ///   - options: of culvert.
+  ///   - device: more properties of the network device, such as `mrg_rxbuf=off`.
+  init(_ options: [String], device: String? = nil) throws {
     uploads = try ScratchFolder()
     dns = try Dnsmasq(
       names: ["files.test": "10.0.2.2", "www.test": "192.0.2.7"],
@@ -46,7 +49,41 @@ final class BootedGuest: Sendable {
         "--dns-upstream", "127.0.0.1:\(dns.port)",
         "--hostfwd", "tcp:127.0.0.1:\(forwardedPort)-:7000", "--hostfwd", "udp:127.0.0.1:\(forwardedPort)-:7000",
       ])
-    guest = try Guest(network: culvert.network)
+    guest = try Guest(
+      network: device.map { Culvert.network(to: culvert.socketPath, device: $0) } ?? culvert.network)
+  }
+
+  /// Has the guest fetch 64 MiB from the host, and compares.
+  func expectDownload() throws {
+    let hash = try guest.output(
+      of: "curl --silent --show-error http://10.0.2.2:\(http.port)/content | sha256sum", seconds: 120)
+    #expect(hash.prefix(64) == contentHash)
+  }
+
+  /// Has the guest send 64 MiB to the host, and compares.
+  func expectUpload() throws {
+    let hash = try guest.output(
+      of: """
+        head -c 67108864 /dev/urandom >/tmp/noise && sha256sum </tmp/noise
+        curl --silent --show-error -H Expect: -T /tmp/noise http://10.0.2.2:\(http.port)/noise
+        rm /tmp/noise
+        """, seconds: 120)
+    #expect(try Self.hash(of: uploads["noise"]) == hash.prefix(64))
+  }
+
+  /// Sends a datagram through the forward, to a server in the guest that returns it, and compares.
+  func expectForwardedEcho(ofByteCount count: Int) throws {
+    try guest.listen(on: "UDP4-RECVFROM:7000,reuseaddr,fork", for: "PIPE")
+    let target = SocketAddress.internet(Endpoint(.loopback, port: forwardedPort))
+    let socket = try Socket(.datagram, for: target)
+    #expect(try socket.connect(to: target))
+    let sent = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+    #expect(try socket.send(sent.span) == count)
+    try waitUntil(socket.rawValue, is: .readable, by: .after(10), "the guest's answer")
+    var buffer = [UInt8](repeating: 0, count: 66000)
+    var span = buffer.mutableSpan
+    #expect(try socket.descriptor.read(into: &span) == count)
+    #expect(buffer.prefix(count) == sent[...])
   }
 
   /// The SHA-256 of a file on the host, in hexadecimal.
@@ -56,12 +93,13 @@ final class BootedGuest: Sendable {
 /// Boots one guest for all tests of a suite, and checks at the end that culvert still ran and stopped as it should.
 struct BootedGuestTrait: SuiteTrait, TestScoping {
   let options: [String]
+  let device: String?
   let isRecursive = false
 
   func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
-    let booted = try BootedGuest(options)
+    let booted = try BootedGuest(options, device: device)
     try await BootedGuest.$running.withValue(booted) { try await function() }
     try #require(try booted.culvert.program.isRunning, "culvert ended under the tests\n\(booted.culvert.log)")
     #expect(try booted.culvert.stop().exit == .status(0))
@@ -70,5 +108,7 @@ struct BootedGuestTrait: SuiteTrait, TestScoping {
 
 extension Trait where Self == BootedGuestTrait {
   /// Boots one guest for all tests of the suite, behind a culvert with these options.
-  static func bootedGuest(_ options: String...) -> BootedGuestTrait { BootedGuestTrait(options: options) }
+  static func bootedGuest(_ options: String..., device: String? = nil) -> BootedGuestTrait {
+    BootedGuestTrait(options: options, device: device)
+  }
 }

@@ -41,12 +41,13 @@ final class Culvert: Sendable {
   }
 
   /// QEMU's options to connect to it.
-  var network: [String] { Self.network(socketPath) }
+  var network: [String] { Self.network(to: socketPath) }
 
-  static func network(_ socketPath: String) -> [String] {
+  /// QEMU's options to connect to a UNIX socket, with more properties for the device, such as `mrg_rxbuf=off`.
+  static func network(to socketPath: String, device properties: String...) -> [String] {
     [
       "-netdev", "stream,id=net0,server=off,addr.type=unix,addr.path=\(socketPath)",
-      "-device", "virtio-net-pci,netdev=net0,romfile=",
+      "-device", (["virtio-net-pci,netdev=net0,romfile="] + properties).joined(separator: ","),
     ]
   }
 
