@@ -91,7 +91,7 @@ extension SystemTests {
 
     @Test(arguments: [1, 1472, 20000])
     func `a datagram from the host's loopback reaches the guest, and its answer the sender`(byteCount: Int) throws {
-      try booted.expectForwardedEcho(ofByteCount: byteCount)
+      try booted.expectForwardedDatagram(ofByteCount: byteCount)
     }
 
     @Test func `culvert holds at most 15 MB after all that`() throws {

@@ -16,11 +16,15 @@ extension SystemTests {
 
     @Test func `it holds at most 15 MB, and does nothing while there is nothing to do`() throws {
       let culvert = try Culvert()
-      let before = try wakeUps(of: culvert)
+      // Ready is said just before the first wait.
+      let process = culvert.program.processID
+      let deadline = Deadline.after(5)
+      while try !ProcessStatus(of: process).isSleeping { try #require(!deadline.hasPassed, "it never sleeps") }
+      let before = try wakeUps(of: process)
       // The time over which nothing may happen.
       Thread.sleep(forTimeInterval: 3)
-      #expect(try wakeUps(of: culvert) == before)
-      #expect(try ProcessStatus(of: culvert.program.processID).number("VmHWM") <= 15 * 1024)
+      #expect(try wakeUps(of: process) == before)
+      #expect(try ProcessStatus(of: process).number("VmHWM") <= 15 * 1024)
     }
 
     @Test(arguments: [SIGTERM, SIGINT])
@@ -101,9 +105,8 @@ extension SystemTests {
     }
 
     // Every time that a thread of the process gave up the processor to wait, and was woken again.
-    private func wakeUps(of culvert: Culvert) throws -> Int {
-      let process = culvert.program.processID
-      return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task").reduce(0) { sum, thread in
+    private func wakeUps(of process: Int32) throws -> Int {
+      try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task").reduce(0) { sum, thread in
         try sum + ProcessStatus(ofPath: "/proc/\(process)/task/\(thread)").number("voluntary_ctxt_switches")
       }
     }

@@ -44,10 +44,10 @@ final class Culvert: Sendable {
   var network: [String] { Self.network(to: socketPath) }
 
   /// QEMU's options to connect to a UNIX socket, with more properties for the device, such as `mrg_rxbuf=off`.
-  static func network(to socketPath: String, device properties: String...) -> [String] {
+  static func network(to socketPath: String, device properties: String? = nil) -> [String] {
     [
       "-netdev", "stream,id=net0,server=off,addr.type=unix,addr.path=\(socketPath)",
-      "-device", (["virtio-net-pci,netdev=net0,romfile="] + properties).joined(separator: ","),
+      "-device", "virtio-net-pci,netdev=net0,romfile=" + (properties.map { "," + $0 } ?? ""),
     ]
   }
 

@@ -99,6 +99,9 @@ struct ProcessStatus {
       }, uniquingKeysWith: { first, _ in first })
   }
 
+  /// Whether it waits for something.
+  var isSleeping: Bool { fields["State"]?.contains("S (sleeping)") == true }
+
   /// A number, such as `VmRSS` in kB or `voluntary_ctxt_switches`.
   func number(_ name: String) throws -> Int {
     let digits = (fields[name[...]] ?? "").filter(\.isNumber)
