@@ -81,7 +81,7 @@ let package = Package(
     .testTarget(
       name: "RuntimeTests",
       dependencies: [
-        "culvert", "Runtime", "Configuration", "LinuxSystem", "Links", "Netstack", "Primitives",
+        "culvert", "Runtime", "Configuration", "LinuxSystem", "Links", "HostSockets", "Netstack", "Primitives",
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
     .testTarget(

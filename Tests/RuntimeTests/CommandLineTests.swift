@@ -67,6 +67,26 @@ struct CommandLineTests {
     #expect(try next.end() == .status(0))
   }
 
+  @Test func `a forward that cannot be had is told before anything starts`() throws {
+    let endpoint = Endpoint(.loopback, port: 0)
+    let taken = try Socket(.stream, for: .internet(endpoint))
+    try taken.bind(to: .internet(endpoint))
+    try taken.listen()
+    let port = try #require(try taken.localAddress().endpoint?.port)
+    for (host, reason) in [
+      ("127.0.0.1:\(port)", "the address is in use; choose another port, or stop what listens there"),
+      (
+        "192.0.2.1:\(port)",
+        "the address is not one of this host; give an address of this host, or none for all of them"
+      ),
+    ] {
+      let (text, exit) = try run(["run", "--hostfwd", "tcp:\(host)-:80", "--", "echo", "started"])
+      let message = "Could not set up host forwarding rule 'tcp:\(host)-:80': cannot listen on \(host): \(reason)"
+      #expect(text == "culvert: \(message)\n")
+      #expect(exit == .status(1))
+    }
+  }
+
   @Test(arguments: [("exit 0", 0), ("exit 7", 7), ("kill -KILL $$", 137), ("kill -TERM $$", 143)])
   func `run ends with the status of its command`(script: String, status: Int32) throws {
     #expect(try run(["run", "--", "sh", "-c", script]).exit == .status(status))

@@ -2,22 +2,9 @@ import Buffers
 import Logging
 import Netstack
 import Primitives
-import Synchronization
 import Testing
 
 @testable import Runtime
-
-/// Lines that a handler wrote.
-private final class Lines: Sendable {
-  private let storage = Mutex<[String]>([])
-  var all: [String] { storage.withLock { $0 } }
-  func append(_ line: String) { storage.withLock { $0.append(line) } }
-
-  /// A logger that writes here.
-  func logger(_ level: Logger.Level) -> Logger {
-    Logger(label: "test") { _ in StandardErrorLogHandler(logLevel: level) { self.append($0) } }
-  }
-}
 
 struct LoggingTests {
   @Test func `a message is one line with its level in words`() {

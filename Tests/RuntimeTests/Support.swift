@@ -1,6 +1,10 @@
 import LinuxSystem
+import Logging
 import Primitives
+import Synchronization
 import Testing
+
+@testable import Runtime
 
 /// A folder of its own for one test, removed with all files in it at the end.
 struct TemporaryFolder: ~Copyable {
@@ -96,5 +100,17 @@ struct Program: ~Copyable {
   mutating func result() throws -> (text: String, exit: ChildProcess.Exit) {
     try read()
     return (text, try end())
+  }
+}
+
+/// Lines that a handler wrote.
+final class Lines: Sendable {
+  private let storage = Mutex<[String]>([])
+  var all: [String] { storage.withLock { $0 } }
+  func append(_ line: String) { storage.withLock { $0.append(line) } }
+
+  /// A logger that writes here.
+  func logger(_ level: Logger.Level) -> Logger {
+    Logger(label: "test") { _ in StandardErrorLogHandler(logLevel: level) { self.append($0) } }
   }
 }

@@ -45,6 +45,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   /// A link's share of a turn was used up while it still had room to tell of.
   private var hasBacklog = false
   private var end: (cause: LoopEnd, deadline: Instant)?
+  /// What was last said of a link that cannot get a peer.
+  private var complaints: [Int: String] = [:]
 
   /// How long ending takes at most: what is queued for the guests and the host's peers has so long to go.
   static var endingTime: Interval { .milliseconds(800) }
@@ -75,9 +77,9 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     }
   }
 
-  /// Waits for events and does what they and the time call for.
-  private mutating func turn() throws(SystemError) {
-    try queue.wait(into: &events, until: nextDeadline)
+  /// Waits for events, until `limit` at the latest, and does what they and the time call for.
+  mutating func turn(until limit: Instant = .never) throws(SystemError) {
+    try queue.wait(into: &events, until: min(limit, nextDeadline))
     now = MonotonicClock.now
     for index in 0..<events.count {
       let event = events[index]
@@ -173,12 +175,15 @@ extension NetworkLoop where Host: ~Copyable {
   private mutating func tell(_ notice: LinkNotice?, of port: Int) {
     switch notice {
     case .attached:
+      complaints[port] = nil
       logger.info("\(name(of: port)): connected")
       stack.attach(PortID(rawValue: UInt16(port)), at: now, into: &links)
     case .refusedClient:
       logger.warning("\(name(of: port)): a second client was refused; a link has one guest at a time")
-    case .connectFailed(let reason, let delay), .acceptFailed(let reason, let delay):
-      logger.warning("\(name(of: port)): \(reason); trying again in \(delay)")
+    case .connectFailed(let reason, _), .acceptFailed(let reason, _):
+      // Once, not with each of the attempts that follow.
+      guard complaints.updateValue(reason, forKey: port) != reason else { return }
+      logger.warning("\(name(of: port)): \(reason); trying again until it works")
     case nil: break
     }
   }

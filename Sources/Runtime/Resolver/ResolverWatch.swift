@@ -22,7 +22,7 @@ struct ResolverWatch: ~Copyable {
   private var watches: [FolderWatch] = []
 
   /// Reads the file at `path` and watches it: what may change it is told to `registrar`'s queue with `data`.
-  init(path: String = "/etc/resolv.conf", registrar: EventRegistrar, data: UInt64) throws(SystemError) {
+  init(path: String, registrar: EventRegistrar, data: UInt64) throws(SystemError) {
     self.path = path
     self.registrar = registrar
     self.data = data

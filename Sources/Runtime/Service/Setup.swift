@@ -15,11 +15,11 @@ struct Setup: ~Copyable {
   private let ready: FileDescriptor?
 
   /// Checks the options of the network, and that there is a descriptor to report to.
-  init(_ options: ServiceOptions) throws {
+  init(_ options: ServiceOptions, logger: Logger? = nil) throws {
     let network = try VirtualNetwork(options.network)
     let ready = try Self.takeDescriptor(options.readyDescriptor)
     let level = Logger.Level(options.logLevel)
-    logger = Logger(label: "culvert") { _ in StandardErrorLogHandler(logLevel: level) }
+    self.logger = logger ?? Logger(label: "culvert") { _ in StandardErrorLogHandler(logLevel: level) }
     self.options = options
     self.network = network
     self.ready = ready
@@ -108,8 +108,8 @@ extension NetworkLoop where Host: ~Copyable {
   }
 
   /// Has the network ask the host's name servers, now and after each change of them.
-  mutating func followHostResolvers() throws(SystemError) {
-    let watch = try ResolverWatch(registrar: queue.registrar, data: LoopSource.resolver.data)
+  mutating func followHostResolvers(path: String = "/etc/resolv.conf") throws(SystemError) {
+    let watch = try ResolverWatch(path: path, registrar: queue.registrar, data: LoopSource.resolver.data)
     setResolvers(watch.servers)
     resolver = consume watch
   }

@@ -1,0 +1,178 @@
+import Configuration
+import HostSockets
+import LinuxSystem
+import Logging
+import Netstack
+import Primitives
+import Testing
+
+@testable import Runtime
+
+/// A loop whose turns the test takes, with a guest on each of its links.
+private final class LoopUnderTest {
+  private var loop: NetworkLoop<HostSockets>
+  private var guests: [GuestEnd] = []
+  private let lines = Lines()
+  let mailbox: Mailbox
+
+  init(links: Int = 1, _ options: ServiceOptions = ServiceOptions()) throws {
+    var addresses: [LinkAddress] = []
+    for _ in 0..<links {
+      let ends = try Socket.pair(.stream).take()
+      addresses.append(.descriptor(ends.first))
+      guests.append(GuestEnd(Socket(FileDescriptor(owning: ends.second))))
+    }
+    var options = options
+    options.network.dnsUpstream = "192.0.2.53"
+    loop = try Setup(options, logger: lines.logger(.info)).makeLoop(links: addresses)
+    mailbox = loop.mailbox
+  }
+
+  func guest(_ port: Int) -> GuestEnd { guests[port] }
+
+  var log: String { lines.all.joined() }
+
+  /// Takes turns until `condition` holds.
+  func run(until condition: () throws -> Bool) throws {
+    let deadline = MonotonicClock.now + .seconds(10)
+    while try !condition() {
+      try #require(MonotonicClock.now < deadline, "nothing more happens; the log: \(log)")
+      try loop.turn(until: min(deadline, MonotonicClock.now + .milliseconds(50)))
+    }
+  }
+
+  /// Takes one turn with what is there already.
+  func poll() throws { try loop.turn(until: MonotonicClock.now) }
+
+  func followResolvers(of path: String) throws { try loop.followHostResolvers(path: path) }
+
+  func run() throws -> LoopEnd { try loop.run() }
+}
+
+/// QEMU's end of a link.
+private final class GuestEnd {
+  private let socket: Socket
+  private var received: [UInt8] = []
+
+  init(_ socket: consuming Socket) { self.socket = socket }
+
+  /// Writes bytes as they are; how many were taken.
+  func write(_ bytes: some Sequence<UInt8>) throws -> Int { try socket.send(Array(bytes).span) ?? 0 }
+
+  /// The frames that have come so far.
+  func frames() throws -> [[UInt8]] {
+    var bytes = [UInt8](repeating: 0, count: 65_536)
+    var span = bytes.mutableSpan
+    while let count = try socket.descriptor.read(into: &span), count > 0 {
+      for index in 0..<count { received.append(span[index]) }
+    }
+    var frames: [[UInt8]] = []
+    var rest = received[...]
+    while rest.count >= 4 {
+      let length = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
+      guard rest.count >= 4 + length else { break }
+      frames.append(Array(rest.dropFirst(4).prefix(length)))
+      rest = rest.dropFirst(4 + length)
+    }
+    return frames
+  }
+
+  /// A framed ARP request for the gateway from the guest with this last byte in its addresses.
+  static func request(from last: UInt8) -> [UInt8] {
+    let (hardware, address): ([UInt8], [UInt8]) = ([0x52, 0x54, 0, 0, 0, last], [10, 0, 2, last])
+    let ethernet = [UInt8](repeating: 0xff, count: 6) + hardware + [0x08, 0x06]
+    let arp = [0, 1, 0x08, 0, 6, 4, 0, 1] + hardware + address + [UInt8](repeating: 0, count: 6) + [10, 0, 2, 2]
+    return [0, 0, 0, UInt8(ethernet.count + arp.count)] + ethernet + arp
+  }
+
+  /// Whether a frame is the gateway's ARP answer to the guest with this last byte.
+  static func isAnswer(_ frame: [UInt8], to last: UInt8) -> Bool {
+    frame.prefix(14) == [0x52, 0x54, 0, 0, 0, last, 0x52, 0x55, 10, 0, 2, 2, 0x08, 0x06]
+      && frame.dropFirst(20).prefix(12) == [0, 2, 0x52, 0x55, 10, 0, 2, 2, 10, 0, 2, 2]
+  }
+}
+
+struct NetworkLoopTests {
+  @Test func `a frame that comes in parts is answered once it is whole`() throws {
+    let loop = try LoopUnderTest()
+    let request = GuestEnd.request(from: 15)
+    for byte in request.dropLast() {
+      #expect(try loop.guest(0).write([byte]) == 1)
+      try loop.poll()
+    }
+    try loop.run { loop.log.contains("connected") }
+    #expect(try loop.guest(0).frames().isEmpty)
+    #expect(try loop.guest(0).write(request.suffix(1)) == 1)
+    try loop.run { try loop.guest(0).frames().count == 1 }
+    #expect(GuestEnd.isAnswer(try loop.guest(0).frames()[0], to: 15))
+  }
+
+  @Test func `each link gets its own answers`() throws {
+    let loop = try LoopUnderTest(links: 3)
+    for port in [2, 0, 1] {
+      let request = GuestEnd.request(from: UInt8(20 + port))
+      #expect(try loop.guest(port).write(request) == request.count)
+    }
+    try loop.run { try (0..<3).allSatisfy { try loop.guest($0).frames().count == 1 } }
+    for port in 0..<3 {
+      #expect(GuestEnd.isAnswer(try loop.guest(port).frames()[0], to: UInt8(20 + port)))
+    }
+  }
+
+  @Test func `a guest that does not read holds up nobody, and gets whole frames later`() throws {
+    let loop = try LoopUnderTest(links: 2)
+    let flood = GuestEnd.request(from: 15)
+    // More answers than the buffers on the way to the guest hold.
+    for _ in 0..<40_000 {
+      while try loop.guest(0).write(flood) == 0 { try loop.poll() }
+    }
+    let request = GuestEnd.request(from: 16)
+    #expect(try loop.guest(1).write(request) == request.count)
+    try loop.run { try loop.guest(1).frames().count == 1 }
+    let answers = try loop.guest(0).frames()
+    #expect(answers.count > 1000 && answers.count < 40_000)
+    #expect(answers.allSatisfy { GuestEnd.isAnswer($0, to: 15) })
+  }
+
+  @Test func `commands from other threads are carried out, failures are logged`() throws {
+    let loop = try LoopUnderTest()
+    let forward = PortForward(
+      transport: .tcp, host: Endpoint(.loopback, port: try freePort()),
+      guest: Endpoint(IPv4Address(10, 0, 2, 15), port: 80))
+    try loop.mailbox.send(.apply(.addForward(forward)))
+    try loop.mailbox.send(.apply(.addForward(forward)))
+    let message = "error: cannot listen on \(forward.host): the address is in use; choose another port"
+    try loop.run { loop.log.contains(message) }
+    try loop.mailbox.send(.apply(.removeForward(.udp, host: forward.host)))
+    try loop.run { loop.log.contains("nothing is forwarded from udp \(forward.host)") }
+  }
+
+  @Test func `the host's name servers are followed`() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/resolv.conf"
+    try shell("echo nameserver 192.0.2.1 > \(path)")
+    let loop = try LoopUnderTest()
+    try loop.followResolvers(of: path)
+    #expect(loop.log.contains("name servers: 192.0.2.1:53\n"))
+    try shell("echo nameserver 192.0.2.2 > \(path).new && mv \(path).new \(path)")
+    try loop.run { loop.log.contains("name servers: 192.0.2.2:53\n") }
+  }
+
+  @Test func `a request to stop ends the loop within its time`() throws {
+    let loop = try LoopUnderTest()
+    try loop.run { loop.log.contains("connected") }
+    try loop.mailbox.send(.logFlows)
+    try loop.mailbox.send(.stop)
+    let begin = MonotonicClock.now
+    #expect(try loop.run() == .stopped)
+    #expect(MonotonicClock.now - begin < .seconds(1))
+    #expect(loop.log.contains("0 flows"))
+  }
+
+  /// A TCP port of the loopback that was free a moment ago.
+  private func freePort() throws -> UInt16 {
+    let socket = try Socket(.stream, for: .internet(Endpoint(.loopback, port: 0)))
+    try socket.bind(to: .internet(Endpoint(.loopback, port: 0)))
+    return try #require(try socket.localAddress().endpoint?.port)
+  }
+}
