@@ -63,7 +63,7 @@ let package = Package(
       swiftSettings: settings),
 
     .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: settings),
-    .testTarget(name: "BuffersTests", dependencies: ["Buffers"], swiftSettings: settings),
+    .testTarget(name: "BuffersTests", dependencies: ["Primitives", "Buffers"], swiftSettings: settings),
     .testTarget(name: "WireTests", dependencies: ["Primitives", "Wire"], swiftSettings: settings),
     .testTarget(
       name: "NetstackTests", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation"],

@@ -161,7 +161,7 @@ import Testing
 
   @Test(arguments: [
     (0, "::/0"), (1, "8000::/1"), (10, "fec0::/10"), (63, "fec0:0:0:2::/63"), (64, "fec0:0:0:3::/64"),
-    (65, "fec0:0:0:3:8000::/65"), (127, "fec0:0:0:3:8000::4/127"), (128, "fec0:0:0:3:8000::5/128"),
+    (65, "fec0:0:0:3:8000::/65"), (127, "fec0::3:8000:0:0:4/127"), (128, "fec0::3:8000:0:0:5/128"),
   ])
   func `a prefix keeps its bits and no others`(_ length: Int, _ text: String) throws {
     let address = try #require(IPv6Address("fec0:0:0:3:8000::5"))

@@ -113,6 +113,15 @@ private let gateway = DHCPBench.gateway
     #expect((unknown.reply.type, unknown.reply.lease?.address) == (.ack, address(18)))
   }
 
+  @Test func `INIT-REBOOT after an offer ends the offer`() throws {
+    var bench = DHCPBench()
+    _ = try bench.send(ClientMessage(type: .discover, client: guest))
+    let ack = try bench.send(ClientMessage(type: .request, client: guest, requested: address(18)))
+    #expect((ack.reply.type, ack.reply.lease?.address) == (.ack, address(18)))
+    #expect(try bench.lease(other) == address(15))
+    #expect(try bench.lease(guest) == address(18))
+  }
+
   @Test(arguments: [
     (IPv4Address(192, 168, 1, 10), "another network"), (address(99), "not one of ours"), (address(2), "the gateway"),
     (address(16), "another client's"), (address(17), "not this client's"), (address(255), "broadcast"),
@@ -246,7 +255,9 @@ private let gateway = DHCPBench.gateway
     let forged = ClientMessage(type: .release, client: guest, source: other, ciaddr: address(15), server: gateway)
     let foreign = ClientMessage(type: .release, client: other, ciaddr: address(15), server: gateway)
     let slander = ClientMessage(type: .decline, client: other, requested: address(15), server: gateway)
-    for message in [forged, foreign, slander] { #expect(try bench.sendInVain(message) == .notHeld) }
+    // The frame's source is the holder, the client that is named another.
+    let borrowed = ClientMessage(type: .release, client: other, source: guest, ciaddr: address(15), server: gateway)
+    for message in [forged, foreign, slander, borrowed] { #expect(try bench.sendInVain(message) == .notHeld) }
     let elsewhere = ClientMessage(type: .release, client: guest, ciaddr: address(15), server: address(9))
     #expect(try bench.sendInVain(elsewhere) == .forAnotherServer)
     #expect(bench.server.isLeased(address(15), at: bench.now))
