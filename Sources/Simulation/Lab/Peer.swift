@@ -53,3 +53,14 @@ extension Lab {
   /// How often the core dropped something for `reason`.
   public func drops(_ reason: DropReason) -> Int { stack.observer.count(of: reason) }
 }
+
+extension Lab {
+  /// Whether no flow is left after `shutDown`.
+  public var isShutDown: Bool { stack.isShutDown }
+
+  /// The number of sockets that the core holds.
+  public var openSocketCount: Int { host.openSocketCount }
+
+  /// How the flows that ended have ended, in order.
+  public var flowEnds: [FlowEnd] { stack.observer.closedFlows.map(\.end) }
+}

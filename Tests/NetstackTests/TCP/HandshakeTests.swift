@@ -29,7 +29,7 @@ import Testing
       #expect(segments.map(\.ack) == [1])
       #expect(segments.map(\.seq) == [0])
       tcp.silence(for: .seconds(5))
-      #expect(lab.host.openSocketCount == 0)
+      #expect(lab.openSocketCount == 0)
     }
   }
 
@@ -43,7 +43,7 @@ import Testing
       lab.advance(by: .seconds(1))
       #expect(connection.unreachableCode == code)
       #expect(!connection.wasReset)
-      #expect(lab.host.openSocketCount == 0)
+      #expect(lab.openSocketCount == 0)
     }
   }
 
@@ -92,8 +92,8 @@ import Testing
       tcp.guest(.syn(.mss(1460)))
       lab.advance(by: .seconds(300))
       #expect(tcp.takeSegments().last?.flags.contains(.rst) == true)
-      #expect(lab.host.openSocketCount == 0)
-      #expect(lab.stack.observer.closedFlows.map(\.end) == [.timedOut])
+      #expect(lab.openSocketCount == 0)
+      #expect(lab.flowEnds == [.timedOut])
     }
   }
 
@@ -104,7 +104,7 @@ import Testing
       tcp.guest(.syn(.mss(1460)))
       tcp.guest(.rst(seq: 1))
       tcp.silence(for: .seconds(1))
-      #expect(lab.host.openSocketCount == 0)
+      #expect(lab.openSocketCount == 0)
     }
   }
 

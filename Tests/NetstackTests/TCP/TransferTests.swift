@@ -19,7 +19,7 @@ import Testing
       let server = try #require(lab.peers(at: .server).first)
       #expect(server.bytes == bytes)
       lab.advance(by: .seconds(61))
-      #expect(lab.host.openSocketCount == 0)
+      #expect(lab.openSocketCount == 0)
     }
   }
 }

@@ -1,0 +1,316 @@
+import Netstack
+import Primitives
+import Simulation
+import Testing
+
+/// How connections end: RFC 9293 section 3.6, each half for itself, and resets behind everything that came before.
+@Suite struct ClosingTests {
+  @Test func `the guest's FIN ends the host's stream, and data still flows to the guest`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established()
+      tcp.guest(.fin("last words", seq: 1, ack: 1))
+      tcp.stack(.ack(12, seq: 1))
+      #expect(server.text == "last words")
+      #expect(server.sawEnd)
+      server.write("an answer")
+      tcp.stack(.data("an answer", seq: 1, ack: 12))
+      tcp.guest(.ack(10, seq: 12))
+      server.finish()
+      tcp.stack(.fin(seq: 10, ack: 12))
+      tcp.guest(.ack(11, seq: 12))
+      tcp.silence(for: .seconds(120))
+      #expect(server.isClosed)
+      #expect(lab.flowEnds == [.finished])
+    }
+  }
+
+  @Test func `the end of the host's stream becomes a FIN, and data still flows to the host`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established()
+      server.write("hello")
+      server.finish()
+      tcp.stack(.data("hello", seq: 1, ack: 1))
+      tcp.stack(.fin(seq: 6, ack: 1))
+      tcp.guest(.ack(7, seq: 1))
+      tcp.guest(.data("more", seq: 1, ack: 7))
+      tcp.stack(.ack(5, seq: 7))
+      #expect(server.text == "more")
+      tcp.guest(.fin(seq: 5, ack: 7))
+      tcp.stack(.ack(6, seq: 7))
+      #expect(server.sawEnd)
+      #expect(server.isClosed)
+    }
+  }
+
+  @Test func `a FIN that is lost is sent again`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established()
+      server.finish()
+      tcp.stack(.fin(seq: 1, ack: 1))
+      for milliseconds in [200, 400, 800] { tcp.stack(after: .milliseconds(Int64(milliseconds)), .fin(seq: 1, ack: 1)) }
+      tcp.guest(.ack(2, seq: 1))
+      tcp.silence(for: .seconds(30))
+    }
+  }
+
+  @Test func `a FIN that the guest repeats is acknowledged again`() throws {
+    try withLab { lab in
+      let (tcp, _) = try lab.established()
+      tcp.guest(.fin(seq: 1, ack: 1))
+      tcp.stack(.ack(2, seq: 1))
+      tcp.guest(.fin(seq: 1, ack: 1))
+      tcp.stack(.ack(2, seq: 1))
+    }
+  }
+
+  @Test func `a FIN behind a gap waits until the gap is closed`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established()
+      tcp.guest(.fin("world", seq: 7, ack: 1))
+      tcp.stack(.ack(1, seq: 1))
+      #expect(!server.sawEnd)
+      tcp.guest(.data("hello ", seq: 1, ack: 1))
+      tcp.stack(.ack(13, seq: 1))
+      #expect(server.text == "hello world")
+      #expect(server.sawEnd)
+    }
+  }
+
+  @Test func `a FIN alone behind a gap waits until the gap is closed`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established()
+      tcp.guest(.fin(seq: 6, ack: 1))
+      tcp.stack(.ack(1, seq: 1))
+      tcp.guest(.data("hello", seq: 1, ack: 1))
+      tcp.stack(.ack(7, seq: 1))
+      #expect(server.text == "hello")
+      #expect(server.sawEnd)
+    }
+  }
+
+  @Test func `a FIN behind what the host has no room for reaches it behind that`() throws {
+    try withLab { lab in
+      var service = RemoteService(readsAtOnce: false)
+      service.sendBufferSize = 4000
+      service.memoryPercent = 200
+      let (tcp, server) = try lab.established(service)
+      tcp.guest(
+        .data(pattern(1000), seq: 1, ack: 1), .data(pattern(1000, from: 1000), seq: 1001, ack: 1),
+        .data(pattern(1000, from: 2000), seq: 2001, ack: 1), .fin(seq: 3001, ack: 1))
+      #expect(tcp.takeSegments().last?.ack == 2001)
+      #expect(!server.sawEnd)
+      server.read()
+      #expect(tcp.takeSegments().last?.ack == 3002)
+      server.read()
+      #expect(server.bytes == pattern(3000))
+      #expect(server.sawEnd)
+    }
+  }
+
+  @Test func `both sides may finish at once`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established()
+      server.finish()
+      tcp.stack(.fin(seq: 1, ack: 1))
+      // The guest's FIN crosses ours: CLOSING (RFC 9293 figure 13).
+      tcp.guest(.fin(seq: 1, ack: 1))
+      tcp.stack(.ack(2, seq: 2))
+      tcp.guest(.ack(2, seq: 2))
+      tcp.silence(for: .seconds(120))
+      #expect(server.sawEnd)
+      #expect(lab.openSocketCount == 0)
+    }
+  }
+
+  // MARK: Resets
+
+  @Test func `the guest's reset resets the host's peer`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established()
+      tcp.guest(.rst(seq: 1))
+      tcp.silence(for: .seconds(3))
+      #expect(server.sawReset)
+      #expect(lab.flowEnds == [.resetByGuest])
+    }
+  }
+
+  @Test func `what was acknowledged before the guest's reset still reaches the host's peer`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false))
+      tcp.guest(.data("acknowledged", seq: 1, ack: 1))
+      tcp.stack(.ack(13, seq: 1))
+      tcp.guest(.rst(seq: 13))
+      lab.advance(by: .milliseconds(500))
+      #expect(!server.sawReset)
+      server.read()
+      lab.advance(by: .milliseconds(500))
+      #expect(server.text == "acknowledged")
+      #expect(server.sawReset)
+      #expect(server.isClosed)
+    }
+  }
+
+  @Test func `data and reset in one batch reach the host's peer in that order`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false))
+      tcp.guest(.data("hello", seq: 1, ack: 1), .rst(seq: 6))
+      server.read()
+      lab.advance(by: .seconds(1))
+      #expect(server.text == "hello")
+      #expect(server.sawReset)
+    }
+  }
+
+  @Test func `a peer that never reads what came before a reset is given two seconds`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false))
+      tcp.guest(.data("hello", seq: 1, ack: 1))
+      tcp.stack(.ack(6, seq: 1))
+      tcp.guest(.rst(seq: 6))
+      lab.advance(by: .milliseconds(1900))
+      #expect(!server.isClosed)
+      lab.advance(by: .milliseconds(400))
+      #expect(server.isClosed)
+    }
+  }
+
+  @Test func `the host peer's reset reaches the guest behind all data that came before it`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 2000)
+      server.write(pattern(5000))
+      lab.settle()
+      server.reset()
+      #expect(tcp.takeSegments().map(\.seq) == [1, 1001])
+      tcp.guest(.ack(2001, seq: 1, win: 2000))
+      #expect(tcp.takeSegments().map(\.seq) == [2001, 3001])
+      tcp.guest(.ack(4001, seq: 1, win: 2000))
+      tcp.stack(.data(pattern(1000, from: 4000), seq: 4001, ack: 1))
+      tcp.guest(.ack(5001, seq: 1, win: 2000))
+      tcp.stack(.rst(seq: 5001, ack: 1))
+      tcp.silence(for: .seconds(5))
+      #expect(lab.flowEnds == [.failed(.reset)])
+    }
+  }
+
+  @Test func `a reset without data before it reaches the guest at once`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established()
+      server.reset()
+      tcp.stack(.rst(seq: 1, ack: 1))
+      #expect(lab.openSocketCount == 0)
+    }
+  }
+
+  @Test func `a guest that writes to a reset connection is reset and gets no FIN`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established()
+      server.reset()
+      tcp.guest(.data("hello", seq: 1, ack: 1))
+      let segments = tcp.takeSegments()
+      #expect(segments.contains { $0.flags.contains(.rst) })
+      #expect(!segments.contains { $0.flags.contains(.fin) })
+    }
+  }
+
+  @Test func `a reset that is not at the next expected number is challenged (RFC 5961 section 3.2)`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established()
+      tcp.guest(.rst(seq: 5))
+      tcp.stack(.ack(1, seq: 1))
+      tcp.guest(.rst(seq: 1_000_000))
+      tcp.silence()
+      tcp.guest(.data("hello", seq: 1, ack: 1))
+      tcp.stack(.ack(6, seq: 1))
+      #expect(server.text == "hello")
+    }
+  }
+
+  @Test func `after a half-close by the host a reset of the guest ends everything`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established()
+      server.finish()
+      tcp.stack(.fin(seq: 1, ack: 1))
+      tcp.guest(.rst(seq: 1, ack: 2))
+      tcp.silence(for: .seconds(3))
+      #expect(server.sawReset)
+      #expect(lab.openSocketCount == 0)
+    }
+  }
+
+  // MARK: TIME-WAIT
+
+  /// A connection in TIME-WAIT on the stack's side: the host's half ended first.
+  private func inTimeWait(_ lab: Lab) throws -> RawConnection {
+    let (tcp, server) = try lab.established()
+    server.finish()
+    tcp.stack(.fin(seq: 1, ack: 1))
+    tcp.guest(.fin(seq: 1, ack: 2))
+    tcp.stack(.ack(2, seq: 2))
+    #expect(server.isClosed)
+    return tcp
+  }
+
+  @Test func `TIME-WAIT holds no socket, answers a late FIN and lasts a minute`() throws {
+    try withLab { lab in
+      let tcp = try inTimeWait(lab)
+      #expect(lab.openSocketCount == 0)
+      lab.advance(by: .seconds(50))
+      tcp.guest(.fin(seq: 1, ack: 2))
+      tcp.stack(.ack(2, seq: 2))
+      lab.advance(by: .seconds(59))
+      #expect(lab.flowEnds.isEmpty)
+      lab.advance(by: .seconds(2))
+      #expect(lab.flowEnds == [.finished])
+    }
+  }
+
+  @Test func `a reset does not end TIME-WAIT (RFC 1337)`() throws {
+    try withLab { lab in
+      let tcp = try inTimeWait(lab)
+      tcp.guest(.rst(seq: 2))
+      tcp.silence(for: .seconds(1))
+      #expect(lab.flowEnds.isEmpty)
+    }
+  }
+
+  @Test func `a new SYN with a higher number reuses the connection's name in TIME-WAIT (RFC 9293 section 3.6.1)`()
+    throws
+  {
+    try withLab { lab in
+      let old = try inTimeWait(lab)
+      let new = lab.rawConnection(to: .server, port: old.port, initialSequence: old.initialSequence + 10_000)
+      let server = try new.establish()
+      new.guest(.data("again", seq: 1, ack: 1))
+      new.stack(.ack(6, seq: 1))
+      #expect(server.text == "again")
+      #expect(lab.host.calls.connects == 2)
+    }
+  }
+
+  @Test func `an old SYN in TIME-WAIT is answered with the last acknowledgment`() throws {
+    try withLab { lab in
+      let tcp = try inTimeWait(lab)
+      tcp.guest(.syn(.mss(1460)))
+      tcp.stack(.ack(2, seq: 2))
+      #expect(lab.host.calls.connects == 1)
+    }
+  }
+
+  // MARK: Everything
+
+  @Test func `a shutdown resets the connections and delivers what was acknowledged`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false))
+      tcp.guest(.data("hello", seq: 1, ack: 1))
+      tcp.stack(.ack(6, seq: 1))
+      lab.shutDown()
+      tcp.stack(.rst(seq: 1, ack: 6))
+      #expect(!lab.isShutDown)
+      server.read()
+      lab.advance(by: .milliseconds(200))
+      #expect(lab.isShutDown)
+      #expect(server.text == "hello")
+      #expect(lab.openSocketCount == 0)
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import Netstack
+import Primitives
+import Simulation
+import Testing
+
+/// The window that the stack advertises is the room in the host's socket: RFC 9293 section 3.8.6.2.2, RFC 7323.
+@Suite struct WindowTests {
+  private func slowService(_ size: Int) -> RemoteService {
+    var service = RemoteService(readsAtOnce: false)
+    service.sendBufferSize = size
+    return service
+  }
+
+  @Test func `a host that does not read closes the window, and its reading opens it unasked`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(slowService(4000))
+      tcp.guest(.data(pattern(1460), seq: 1, ack: 1), .data(pattern(1460, from: 1460), seq: 1461, ack: 1))
+      tcp.guest(.data(pattern(1080, from: 2920), seq: 2921, ack: 1))
+      let last = try #require(tcp.takeSegments().last)
+      #expect(last.ack == 4001)
+      #expect(last.win == 0)
+      tcp.silence(for: .seconds(3))
+      server.read()
+      tcp.stack(.ack(4001, seq: 1, win: 4000))
+      #expect(server.bytes == pattern(4000))
+    }
+  }
+
+  @Test func `the window shrinks by what arrives and never takes back what was promised`() throws {
+    try withLab { lab in
+      let (tcp, _) = try lab.established(slowService(20_000))
+      var edge = 0
+      for number in 0..<5 {
+        tcp.guest(.data(pattern(1000, from: number * 1000), seq: 1 + number * 1000, ack: 1))
+        let segment = try #require(tcp.takeSegments().last)
+        let newEdge = try #require(segment.ack) + Int(try #require(segment.win))
+        #expect(newEdge >= edge)
+        edge = newEdge
+      }
+      #expect(edge == 20_001)
+    }
+  }
+
+  @Test func `a guest's probe of the closed window is answered`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(slowService(2000))
+      tcp.guest(.data(pattern(1000), seq: 1, ack: 1), .data(pattern(1000, from: 1000), seq: 1001, ack: 1))
+      _ = tcp.takeSegments()
+      tcp.guest(.data(pattern(1, from: 2000), seq: 2001, ack: 1))
+      tcp.stack(.ack(2001, seq: 1, win: 0))
+      server.read()
+      tcp.stack(.ack(2001, seq: 1, win: 2000))
+      tcp.guest(.data(pattern(1000, from: 2000), seq: 2001, ack: 1))
+      tcp.stack(.ack(3001, seq: 1))
+    }
+  }
+
+  @Test func `an acknowledgment counts although the window is closed (RFC 9293 section 3.10.7.4)`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(slowService(2000))
+      tcp.guest(.data(pattern(1000), seq: 1, ack: 1), .data(pattern(1000, from: 1000), seq: 1001, ack: 1))
+      _ = tcp.takeSegments()
+      server.write("hello")
+      tcp.stack(.data("hello", seq: 1, ack: 2001))
+      tcp.guest(.ack(6, seq: 2001))
+      #expect(server.unreadByteCount == 0)
+      tcp.silence(for: .seconds(5))
+    }
+  }
+
+  @Test func `the room that grows by less than a segment is not announced (RFC 9293 section 3.8.6.2.2)`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(slowService(8000))
+      for number in 0..<8 { tcp.guest(.data(pattern(1000, from: number * 1000), seq: 1 + number * 1000, ack: 1)) }
+      _ = tcp.takeSegments()
+      server.read(100)
+      tcp.silence()
+      server.read()
+      #expect(tcp.takeSegments().last?.win == 8000)
+    }
+  }
+
+  @Test func `with scaling the window exceeds 64 KiB and stays in its units`() throws {
+    try withLab { lab in
+      let (tcp, _) = try lab.established(slowService(1 << 20), .mss(1460), .windowScale(7))
+      tcp.guest(.data(pattern(1000), seq: 1, ack: 1))
+      let segment = try #require(tcp.takeSegments().last)
+      let window = Int(try #require(segment.win)) << 8
+      #expect(window > 65_535 && window <= 1 << 20)
+    }
+  }
+
+  @Test func `a host that reads a little now and then receives everything`() throws {
+    try withLab { lab in
+      lab.host.services[.server] = slowService(16_384)
+      let connection = lab.guest.connect(to: .server)
+      let bytes = pattern(200_000)
+      connection.write(bytes)
+      connection.finish()
+      lab.settle()
+      let server = try #require(lab.peers(at: .server).first)
+      for turn in 1...100 { lab.schedule(after: .milliseconds(Int64(turn) * 10)) { _ in server.read(3000) } }
+      lab.run(for: .seconds(10)) { server.sawEnd }
+      #expect(server.bytes == bytes)
+    }
+  }
+}
