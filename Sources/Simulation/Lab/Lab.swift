@@ -63,7 +63,9 @@ public final class Lab {
   /// Who is behind the link.
   public let guest: SimulatedGuest
   /// What time it is.
-  public private(set) var now = Instant(nanoseconds: 1_000_000_000)
+  public private(set) var now = Instant(nanoseconds: 1_000_000_000) {
+    didSet { guest.now = now }
+  }
   /// What makes this run differ from another.
   public let options: Options
   /// Who examines the frames.
@@ -86,6 +88,7 @@ public final class Lab {
     guest = SimulatedGuest(settings: options.settings)
     checker = FrameChecker(settings: options.settings)
     sink.maximumSlots = options.maximumSlots
+    guest.now = now
     stack.attach(.first, at: now, into: &sink)
   }
 
@@ -157,7 +160,7 @@ public final class Lab {
     }
     if guest.nextDeadline <= now {
       isBusy = true
-      guest.advance(to: now)
+      guest.advance()
     }
     return isBusy
   }
@@ -171,7 +174,7 @@ public final class Lab {
       }
     case .toGuest(let bytes):
       deliverBatch()
-      guest.receive(bytes, at: now)
+      guest.receive(bytes)
     case .action(let body):
       deliverBatch()
       body(self)

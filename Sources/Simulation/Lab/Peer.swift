@@ -64,3 +64,11 @@ extension Lab {
   /// How the flows that ended have ended, in order.
   public var flowEnds: [FlowEnd] { stack.observer.closedFlows.map(\.end) }
 }
+
+extension Lab {
+  /// The flow of the core's datagram socket on `port`.
+  public func datagramFlow(onPort port: UInt16) -> FlowID? { host.datagramFlow(onPort: port) }
+
+  /// Datagrams that the core has sent, the oldest first.
+  public var sentDatagrams: [SentDatagram] { host.sentDatagrams }
+}
