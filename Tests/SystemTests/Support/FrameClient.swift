@@ -30,7 +30,7 @@ final class FrameClient: Sendable {
   func write(frame: [UInt8]) throws { try write(Self.framed(frame)) }
 
   /// A frame behind its length.
-  static func framed(_ frame: [UInt8]) -> [UInt8] { bigEndian32(frame.count) + frame }
+  static func framed(_ frame: some Collection<UInt8>) -> [UInt8] { bigEndian32(frame.count) + frame }
 
   /// Whether culvert closes the connection, whatever it sends until then.
   func readsEnd(seconds: Double) throws -> Bool {

@@ -1,0 +1,51 @@
+import Foundation
+import LinuxSystem
+import Testing
+
+extension SystemTests {
+  /// The command lines of the README, as they stand there.
+  @Suite(.serialized)
+  struct ReadmeTests {
+    /// The blocks of commands that a comment, which readers do not see, marks as booting a guest.
+    static let commands: [String] = {
+      do {
+        let text = try String(contentsOfFile: Requirement.package + "/README.md", encoding: .utf8)
+        return text.components(separatedBy: "<!-- boots a guest -->\n```sh\n").dropFirst().compactMap {
+          $0.components(separatedBy: "\n```").first
+        }
+      } catch {
+        return []
+      }
+    }()
+
+    @Test func `the README shows how to boot a guest`() { #expect(Self.commands.count >= 3) }
+
+    @Test(arguments: commands)
+    func `a guest that is booted as the README says has a network`(commands: String) throws {
+      let folder = try ScratchFolder()
+      let (near, far) = try Socket.pair(.stream).take()
+      let terminal = Socket(FileDescriptor(owning: near))
+      let farEnd = FileDescriptor(owning: far)
+      let screen = LineLog(reading: try terminal.descriptor.duplicate())
+      // In a folder of its own, where `culvert` and the guest's image are found as the README has them.
+      let build = URL(filePath: Requirement.culvertPath).deletingLastPathComponent().path()
+      let script = """
+        trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
+        cd \(folder.path) && mkdir .build && ln -s \(Requirement.guestFolder) .build/guest && PATH=\(build):$PATH
+        \(commands)
+        """
+      let shell = try Program(["bash", "-c", script], standardInput: farEnd.rawValue, standardOutput: farEnd.rawValue)
+      close(farEnd)
+      do {
+        // Typed ahead: the guest's shell reads it when it is there.
+        try screen.wait(seconds: 60, "sign of the guest's boot") { $0.contains("lease of 10.0.2.15") ? () : nil }
+        let line = Array("ping -c 1 -W 5 10.0.2.2; poweroff -f\n".utf8)
+        #expect(try terminal.send(line.span) == line.count)
+        try screen.wait(seconds: 20, "answer to the guest's ping") { $0.contains("1 received") ? () : nil }
+        try shell.waitForExit(seconds: 20)
+      } catch {
+        throw Failure("\(error)\n\(shell.errors.text)\n\(screen.text)")
+      }
+    }
+  }
+}
