@@ -71,7 +71,8 @@ let package = Package(
     .testTarget(
       name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux", "Primitives"], swiftSettings: settings),
     .testTarget(
-      name: "HostSocketsTests", dependencies: ["HostSockets", "LinuxSystem", "Netstack", "Buffers", "Primitives"],
+      name: "HostSocketsTests",
+      dependencies: ["HostSockets", "LinuxSystem", "CLinux", "Netstack", "Buffers", "Primitives"],
       swiftSettings: settings),
     .testTarget(
       name: "LinksTests", dependencies: ["Links", "LinuxSystem", "Netstack", "Buffers", "Primitives"],

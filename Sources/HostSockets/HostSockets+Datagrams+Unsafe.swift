@@ -6,28 +6,38 @@ public import Netstack
 import Primitives
 
 extension HostSockets {
-  /// Reads what waits by one call.
+  /// Reads what waits by as few calls as the batch allows.
+  ///
+  /// An error that an earlier datagram caused does not keep others from being read, or they would stay without
+  /// another event: it is kept for `takeError`.
   public mutating func receiveDatagrams(_ flow: FlowID, into batch: inout DatagramBatch) -> HostWrite {
-    let socket = descriptor(flow)
-    let wanted = min(batch.capacity, MessageScratch.messageCapacity)
-    calls.datagramReceives += 1
-    var received = 0
+    let (socket, capacity) = (descriptor(flow), batch.capacity)
+    var (total, failure, failures) = (0, Int32(0), 0)
     unsafe batch.fill { memory, commit in
-      for index in 0..<wanted {
-        // SAFETY: datagram `index` has its part of the memory, `datagramCapacity` bytes long.
-        guard let base = memory.baseAddress else { return }
-        let region = unsafe MemoryRegion(
-          base: base + index * DatagramBatch.datagramCapacity, count: DatagramBatch.datagramCapacity)
-        unsafe scratch.setRegion(region, of: index)
-        scratch.prepareToReceive(index)
+      while total < capacity && failures < Self.errorsPassedOver {
+        let wanted = min(capacity - total, MessageScratch.messageCapacity)
+        unsafe scratch.prepareToReceive(wanted, into: memory, from: total)
+        calls.datagramReceives += 1
+        let received = scratch.receive(socket, count: wanted)
+        if received < 0 {
+          if errno == EINTR { continue }
+          if errno == EAGAIN { break }
+          failure = errno
+          failures += 1
+          continue
+        }
+        for index in 0..<received { commit(scratch.received(index)) }
+        total += received
+        if received < wanted { break }
       }
-      repeat { received = scratch.receive(socket, count: wanted) } while received < 0 && errno == EINTR
-      for index in 0..<max(received, 0) { commit(scratch.received(index)) }
     }
-    if received > 0 { return .accepted(received) }
-    if errno == EAGAIN { return .wouldBlock }
-    return .failed(HostError(number: errno))
+    if failure != 0 { keepError(failure, of: flow) }
+    if total > 0 { return .accepted(total) }
+    return failures < Self.errorsPassedOver ? .wouldBlock : .failed(HostError(number: failure))
   }
+
+  /// How many pending errors one read passes over: a socket has one, and those queued behind it.
+  private static var errorsPassedOver: Int { 8 }
 
   /// Sends datagrams by as few calls as lists allow; stops at the first that is not taken.
   public mutating func sendDatagrams(
@@ -43,7 +53,11 @@ extension HostSockets {
       guard result > 0 else {
         if result < 0 && errno == EINTR { continue }
         if sent > 0 { return .accepted(sent) }
-        return errno == EAGAIN ? .wouldBlock : .failed(HostError(number: errno))
+        if errno == EAGAIN { return .wouldBlock }
+        let failure = HostError(number: errno)
+        // The call has taken the pending error; in the queue it would be told a second time.
+        _ = takeQueuedErrors(socket)
+        return .failed(failure)
       }
       sent += result
       guard result == listed else { break }
@@ -51,25 +65,51 @@ extension HostSockets {
     return .accepted(sent)
   }
 
-  /// Takes the pending error of a datagram socket.
+  /// Takes the pending error of a datagram socket: the first that was kept, is queued, or is pending.
   public mutating func takeError(_ flow: FlowID) -> HostError? {
+    let socket = descriptor(flow)
+    var number = table[flow].error
+    table[flow].error = 0
+    let queued = takeQueuedErrors(socket)
+    if number == 0 { number = queued }
     do throws(SystemError) {
-      let number = try SocketOption.pendingError.value(on: descriptor(flow))
-      return number == 0 ? nil : HostError(number: number)
+      let pending = try SocketOption.pendingError.value(on: socket)
+      if number == 0 { number = pending }
     } catch {
-      return HostError(error)
+      if number == 0 { number = error.number }
     }
+    return number == 0 ? nil : HostError(number: number)
   }
+
+  /// Empties a socket's error queue, which reports of itself until it is empty, and returns its first error, or 0.
+  private func takeQueuedErrors(_ socket: Int32) -> Int32 {
+    var first: Int32 = 0
+    for _ in 0..<Self.queuedErrors {
+      let queued = clinux_take_queued_error(socket)
+      guard queued != 0 else { break }
+      if first == 0 { first = queued }
+    }
+    return first
+  }
+
+  /// How many errors are taken from a socket's queue at once.
+  private static var queuedErrors: Int { 64 }
 }
 
 // MARK: Messages
 
 extension MessageScratch {
-  /// Gives message `index` one piece of memory.
+  /// Lets the first `count` messages take datagrams into the places of `memory` from the one at `first` on.
   @unsafe
-  func setRegion(_ region: MemoryRegion, of index: Int) {
-    unsafe regions[index] = region
-    setRegions(index..<(index + 1), of: index)
+  func prepareToReceive(_ count: Int, into memory: UnsafeMutableRawBufferPointer, from first: Int) {
+    guard let base = memory.baseAddress else { return }
+    for index in 0..<count {
+      // SAFETY: each datagram has its part of the memory, `datagramCapacity` bytes long.
+      let start = unsafe base + (first + index) * DatagramBatch.datagramCapacity
+      unsafe regions[index] = MemoryRegion(base: start, count: DatagramBatch.datagramCapacity)
+      setRegions(index..<(index + 1), of: index)
+      prepareToReceive(index)
+    }
   }
 
   /// Gives message `index` a part of the list of pieces.
@@ -82,7 +122,7 @@ extension MessageScratch {
   }
 
   /// Lets message `index` take an address and control data.
-  func prepareToReceive(_ index: Int) {
+  private func prepareToReceive(_ index: Int) {
     // SAFETY: every message has an address and control data of its own.
     guard let addresses = unsafe addresses.baseAddress else { return }
     unsafe messages[index].header.msg_name = UnsafeMutableRawPointer(addresses + index)

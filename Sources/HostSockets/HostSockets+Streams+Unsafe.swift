@@ -64,24 +64,41 @@ extension HostSockets {
       return unsafe Self.receive(socket, list.baseAddress, length)
     }
     guard count >= 0 && count <= skipping && skipping > 0 else { return max(count - skipping, min(count, 0)) }
-    return endOfSkimmed(flow, socket)
+    // All that there is was skipped: whether that is for now or for good. The order of the questions counts: where
+    // the end was seen first, the number of unread bytes is final.
+    let isReadClosed = Self.isReadClosed(socket)
+    let unread = clinux_unread_count(socket)
+    if unread <= skipping { return endOfSkimmed(flow, socket, isReadClosed: isReadClosed) }
+    // More has come just now, or a read from the front does not pass the mark of an urgent byte.
+    calls.receives += 1
+    let again = unsafe Self.receive(socket, list.baseAddress, length)
+    if again > skipping { return again - skipping }
+    table[flow].stoppedAtMark = true
+    errno = EAGAIN
+    return -1
   }
 
-  /// All that there is was skipped: whether that is for now or for good.
+  private static func isReadClosed(_ socket: Int32) -> Bool {
+    var state = pollfd(fd: socket, events: clinux_poll_read_closed(), revents: 0)
+    // SAFETY: one structure.
+    return unsafe poll(&state, 1, 0) == 1
+  }
+
+  /// What it means that all there is was skipped.
   /// - Returns: 0 at the end or after an error, -1 with EAGAIN in `errno` otherwise.
-  private mutating func endOfSkimmed(_ flow: FlowID, _ socket: Int32) -> Int {
+  private mutating func endOfSkimmed(_ flow: FlowID, _ socket: Int32, isReadClosed: Bool) -> Int {
+    // An error comes with the end, never without it, and asking for it takes it.
+    guard isReadClosed else {
+      errno = EAGAIN
+      return -1
+    }
     do throws(SystemError) {
       let error = try SocketOption.pendingError.value(on: socket)
       if error != 0 { keepError(error, of: flow) }
     } catch {
       keepError(error.number, of: flow)
     }
-    var state = pollfd(fd: socket, events: clinux_poll_read_closed(), revents: 0)
-    // SAFETY: one structure.
-    let isReadClosed = unsafe poll(&state, 1, 0) == 1
-    if table[flow].error != 0 || isReadClosed { return 0 }
-    errno = EAGAIN
-    return -1
+    return 0
   }
 
   private static func receive(_ socket: Int32, _ list: UnsafeMutablePointer<MemoryRegion>?, _ count: Int) -> Int {
@@ -99,6 +116,11 @@ extension HostSockets {
   public mutating func discard(_ flow: FlowID, count: Int) {
     let removed = remove(descriptor(flow), count)
     table[flow].peekOffset = max(0, table[flow].peekOffset - Int32(removed))
+    if table[flow].stoppedAtMark {
+      // The front has moved, perhaps to the mark: renewed interest tells of what waits there.
+      table[flow].stoppedAtMark = false
+      renewInterest(flow)
+    }
   }
 
   /// Removes everything unread, or closing would reset the connection.
@@ -177,8 +199,13 @@ extension HostSockets {
 
   /// Renews the interest in writing, which reports at once if there is room.
   public mutating func requestWritable(_ flow: FlowID) {
-    calls.rearmings += 1
     table[flow].awaitsWritable = true
+    renewInterest(flow)
+  }
+
+  /// Has everything that holds of a flow's socket told again.
+  private mutating func renewInterest(_ flow: FlowID) {
+    calls.rearmings += 1
     do throws(SystemError) {
       try registrar.modify(descriptor(flow), for: Self.interest, data: flow.rawValue)
     } catch {

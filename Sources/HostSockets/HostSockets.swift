@@ -51,13 +51,21 @@ public struct HostSockets: ~Copyable {
   ///
   /// `maximumFlows` is the number of flow indices, as in the stack's settings.
   public init(registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode = .automatic) throws(SystemError) {
-    let usesPeekOffset = try peekMode.usesOffset()
+    try self.init(
+      registrar: registrar, maximumFlows: maximumFlows, peekMode: peekMode,
+      scratchLength: MessageScratch.defaultIgnoredLength)
+  }
+
+  init(
+    registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode, scratchLength: Int
+  ) throws(SystemError) {
+    let usesPeekOffset = peekMode.usesOffset()
     let spare = try FileDescriptor.open(reading: "/dev/null").take()
     self.registrar = registrar
     self.usesPeekOffset = usesPeekOffset
     self.spare = spare
     table = SocketTable(capacity: maximumFlows)
-    scratch = MessageScratch()
+    scratch = MessageScratch(ignoredLength: scratchLength)
   }
 
   deinit {
@@ -70,6 +78,7 @@ public struct HostSockets: ~Copyable {
   /// What an event of the queue means for a flow. An event of a socket that is closed by now means nothing.
   public mutating func readiness(of flow: FlowID, _ events: Events) -> HostReadiness {
     var readiness: HostReadiness = []
+    guard table[flow].descriptor >= 0 else { return readiness }
     if events.contains(.readable) { readiness.insert(.readable) }
     if events.contains(.readClosed) { readiness.insert(.readClosed) }
     if !events.isDisjoint(with: [.failed, .hungUp]) { readiness.insert(.failed) }
@@ -180,8 +189,7 @@ extension HostSockets: HostNetwork {
       return .accepted(peer: ends.peer, local: ends.local)
     } catch {
       if table[flow].descriptor >= 0 { forget(flow) }
-      if HostError(error) == .exhausted { refuseOne(listener) }
-      return .failed(HostError(error))
+      return HostError(error) == .exhausted ? refuseOne(listener) : .failed(HostError(error))
     }
   }
 
@@ -199,6 +207,8 @@ extension HostSockets: HostNetwork {
       let everywhere = IPAddress.any(family)
       let socket = try Socket(.datagram, for: .internet(destination ?? Endpoint(everywhere, port: 0)))
       if let destination {
+        // What ICMP reports of the one peer is told, that there is no way to it too.
+        try socket.set(family == .ipv4 ? .ipv4ErrorQueue : .ipv6ErrorQueue, to: true)
         _ = try socket.connect(to: .internet(destination))
       } else {
         try Self.bind(socket, everywhere, preferredPort: preferredPort)
@@ -232,6 +242,7 @@ extension HostSockets: HostNetwork {
       if abortively { Self.resetOnClose(descriptor(flow)) } else { discardUnread(flow) }
     }
     forget(flow)
+    renewSpare()
   }
 
   // MARK: Sockets
@@ -245,19 +256,33 @@ extension HostSockets: HostNetwork {
   }
 
   /// Takes one waiting connection with the spare descriptor and resets it.
-  private mutating func refuseOne(_ listener: FlowID) {
-    guard spare >= 0 else { return }
+  ///
+  /// Without descriptors the system fails to accept even where nobody waits, so that only this tells whether somebody
+  /// did: a failure reported for nobody would be tried again for ever.
+  private mutating func refuseOne(_ listener: FlowID) -> HostAccept {
+    guard spare >= 0 else { return .wouldBlock }
     _ = FileDescriptor(owning: spare)
     spare = -1
+    let result = Self.refuseNext(descriptor(listener))
+    renewSpare()
+    return result
+  }
+
+  private static func refuseNext(_ listener: Int32) -> HostAccept {
     do throws(SystemError) {
-      if let socket = try Socket.accept(from: descriptor(listener)) {
-        Self.resetOnClose(socket.rawValue)
-      }
-      spare = try FileDescriptor.open(reading: "/dev/null").take()
+      guard let socket = try Socket.accept(from: listener) else { return .wouldBlock }
+      resetOnClose(socket.rawValue)
+      return .failed(.exhausted)
     } catch {
-      // Somebody else took the descriptor; the next connection is refused when there is one again.
-      return
+      // Somebody else took the descriptor: the client waits until there is one.
+      return .wouldBlock
     }
+  }
+
+  /// Sets a descriptor aside again, where there is one to be had.
+  private mutating func renewSpare() {
+    guard spare < 0 else { return }
+    do throws(SystemError) { spare = try FileDescriptor.open(reading: "/dev/null").take() } catch { return }
   }
 
   /// A reset on close cannot be had on a socket that is no longer connected, and is not needed there.

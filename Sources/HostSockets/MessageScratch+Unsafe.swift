@@ -21,12 +21,15 @@ struct MessageScratch: ~Copyable {
   let addresses: UnsafeMutableBufferPointer<sockaddr_storage>
   let controls: UnsafeMutableRawBufferPointer
 
+  /// Bytes of memory for what nobody wants, unless given.
+  static let defaultIgnoredLength = 256 * 1024
+
   /// Bytes of control data for each message.
   static var controlStride: Int { Int(CLINUX_PACKET_INFORMATION_CAPACITY) }
 
-  init() {
+  init(ignoredLength: Int) {
     unsafe regions = .allocate(capacity: Self.regionCapacity)
-    unsafe ignored = .allocate(byteCount: 256 * 1024, alignment: 64)
+    unsafe ignored = .allocate(byteCount: ignoredLength, alignment: 64)
     unsafe messages = .allocate(capacity: Self.messageCapacity)
     unsafe messages.initialize(repeating: clinux_message())
     unsafe addresses = .allocate(capacity: Self.messageCapacity)

@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSystem
 import Primitives
 
@@ -11,18 +12,24 @@ public enum PeekMode: String, Sendable, CaseIterable {
   case skip
 
   /// Whether the kernel skips, in this mode, on this kernel.
-  func usesOffset() throws(SystemError) -> Bool {
+  func usesOffset() -> Bool {
     switch self {
     case .offset: return true
     case .skip: return false
     case .automatic:
-      let socket = try Socket(.stream, for: .internet(Endpoint(.loopback as IPv4Address, port: 0)))
-      do {
-        try socket.set(.peekOffset, to: 0)
-        return true
-      } catch {
-        return false
-      }
+      // IPv6 sockets got it later than those of IPv4.
+      return Self.takesOffset(IPAddress(IPv4Address.loopback)) && Self.takesOffset(IPAddress(IPv6Address.loopback))
+    }
+  }
+
+  /// Whether a stream socket of the family of `address` takes the option; true where there are none of the family.
+  private static func takesOffset(_ address: IPAddress) -> Bool {
+    do throws(SystemError) {
+      let socket = try Socket(.stream, for: .internet(Endpoint(address, port: 0)))
+      try socket.set(.peekOffset, to: 0)
+      return true
+    } catch {
+      return error.number == EAFNOSUPPORT
     }
   }
 }

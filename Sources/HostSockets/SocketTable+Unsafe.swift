@@ -10,11 +10,35 @@ struct SocketState {
   var descriptor: Int32 = -1
   /// Where the kernel begins the next peek, in bytes behind the first unread one (SO_PEEK_OFF).
   var peekOffset: Int32 = 0
-  /// The error number that the socket has reported, kept because it reports it only once.
-  var error: Int32 = 0
+  /// Which of the flows that had this place the socket belongs to.
+  fileprivate(set) var generation: UInt32 = 0
+  private var keptError: UInt16 = 0
   var kind = Kind.none
+  private var marks: UInt8 = 0
+
+  init(descriptor: Int32 = -1, kind: Kind = .none, awaitsWritable: Bool = false) {
+    self.descriptor = descriptor
+    self.kind = kind
+    self.awaitsWritable = awaitsWritable
+  }
+
+  /// The error number that the socket has reported, kept because it reports it only once; 0 for none.
+  var error: Int32 {
+    get { Int32(keptError) }
+    set { keptError = UInt16(clamping: newValue) }
+  }
+
   /// Whether a writable event is of interest.
-  var awaitsWritable = false
+  var awaitsWritable: Bool {
+    get { marks & 1 != 0 }
+    set { marks = newValue ? marks | 1 : marks & ~1 }
+  }
+
+  /// Whether a read from the front ended at the mark of an urgent byte, which it passes only from there.
+  var stoppedAtMark: Bool {
+    get { marks & 2 != 0 }
+    set { marks = newValue ? marks | 2 : marks & ~2 }
+  }
 }
 
 /// The sockets of all flows by their index. Memory of indices never used is never touched.
@@ -30,12 +54,13 @@ struct SocketTable: ~Copyable {
   /// The number of indices ever used.
   var count: Int { used }
 
-  /// The state of a flow's socket, or an empty one.
+  /// The state of a flow's socket, or an empty one where there is none, or another flow's.
   subscript(flow: FlowID) -> SocketState {
     get {
       let index = Int(flow.index)
       // SAFETY: everything below `used` was initialised.
-      return unsafe index < used ? states[index] : SocketState()
+      guard index < used, unsafe states[index].generation == flow.generation else { return SocketState() }
+      return unsafe states[index]
     }
     set {
       let index = Int(flow.index)
@@ -46,6 +71,7 @@ struct SocketTable: ~Copyable {
         used += 1
       }
       unsafe states[index] = newValue
+      unsafe states[index].generation = flow.generation
     }
   }
 

@@ -259,6 +259,12 @@ static inline int clinux_send_space(int socket, int64_t *space) {
   return 0;
 }
 
+/// Bytes that wait to be read from a stream, a FIN not counted; 0 where the socket does not tell.
+static inline int clinux_unread_count(int socket) {
+  int count = 0;
+  return ioctl(socket, SIOCINQ, &count) == 0 ? count : 0;
+}
+
 // MARK: Control messages
 
 /// Room for the control messages of one message: a packet information, an extended error with its offender.
@@ -381,6 +387,11 @@ static inline int clinux_set_close_on_exec(int descriptor) {
 static inline int clinux_set_nonblocking(int descriptor) {
   int flags = fcntl(descriptor, F_GETFL);
   return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
+}
+
+/// Gives the calling thread a table of descriptors of its own, with the standard three only (Linux 5.9).
+static inline int clinux_unshare_descriptors(void) {
+  return (int)syscall(SYS_close_range, 3, ~0u, 2 /* CLOSE_RANGE_UNSHARE */);
 }
 
 static inline int clinux_pipe(int *pair) { return (int)syscall(SYS_pipe2, pair, O_CLOEXEC); }

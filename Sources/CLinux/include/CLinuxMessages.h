@@ -11,6 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/errqueue.h>
+
 /// The kernel's `struct mmsghdr`, which only _GNU_SOURCE would declare.
 struct clinux_message {
   struct msghdr header;
@@ -82,6 +84,22 @@ static inline void clinux_message_set_source(
     memcpy(CMSG_DATA(header), &information, sizeof information);
   }
   message->msg_controllen = CMSG_SPACE(is_ipv4 ? sizeof(struct clinux_in_pktinfo) : sizeof(struct clinux_in6_pktinfo));
+}
+
+/// Takes the oldest entry of a socket's error queue: its error number, 0 where the queue is empty.
+static inline int clinux_take_queued_error(int socket) {
+  union { struct cmsghdr header; char bytes[256]; } control;
+  char byte;
+  struct iovec region = {&byte, sizeof byte};
+  struct msghdr message = {
+      .msg_iov = &region, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control};
+  if (recvmsg(socket, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return 0;
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+    int is_ipv4 = header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_RECVERR;
+    int is_ipv6 = header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_RECVERR;
+    if (is_ipv4 || is_ipv6) return (int)((const struct sock_extended_err *)CMSG_DATA(header))->ee_errno;
+  }
+  return EIO;
 }
 
 #endif
