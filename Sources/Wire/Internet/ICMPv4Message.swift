@@ -32,17 +32,23 @@ public struct ICMPv4Type: RawRepresentable, Hashable, Sendable {
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// The answer to an echo request.
-  public static let echoReply = ICMPv4Type(rawValue: 0)
+  @inlinable
+  public static var echoReply: ICMPv4Type { ICMPv4Type(rawValue: 0) }
   /// A packet could not be delivered; the code says why.
-  public static let destinationUnreachable = ICMPv4Type(rawValue: 3)
+  @inlinable
+  public static var destinationUnreachable: ICMPv4Type { ICMPv4Type(rawValue: 3) }
   /// A better gateway for a destination.
-  public static let redirect = ICMPv4Type(rawValue: 5)
+  @inlinable
+  public static var redirect: ICMPv4Type { ICMPv4Type(rawValue: 5) }
   /// A request to send the data back.
-  public static let echoRequest = ICMPv4Type(rawValue: 8)
+  @inlinable
+  public static var echoRequest: ICMPv4Type { ICMPv4Type(rawValue: 8) }
   /// A packet's time to live, or the time for putting its fragments together, ran out.
-  public static let timeExceeded = ICMPv4Type(rawValue: 11)
+  @inlinable
+  public static var timeExceeded: ICMPv4Type { ICMPv4Type(rawValue: 11) }
   /// A field of a packet's header is wrong.
-  public static let parameterProblem = ICMPv4Type(rawValue: 12)
+  @inlinable
+  public static var parameterProblem: ICMPv4Type { ICMPv4Type(rawValue: 12) }
 
   /// Whether the message reports an error about another packet: never answered by an error (RFC 1122 section 3.2.2).
   @inlinable
@@ -59,25 +65,34 @@ public struct ICMPv4Code: RawRepresentable, Hashable, Sendable {
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// The only code of types that need none.
-  public static let none = ICMPv4Code(rawValue: 0)
+  @inlinable
+  public static var none: ICMPv4Code { ICMPv4Code(rawValue: 0) }
 
   /// Destination unreachable: no route to the network.
-  public static let networkUnreachable = ICMPv4Code(rawValue: 0)
+  @inlinable
+  public static var networkUnreachable: ICMPv4Code { ICMPv4Code(rawValue: 0) }
   /// Destination unreachable: the host does not answer.
-  public static let hostUnreachable = ICMPv4Code(rawValue: 1)
+  @inlinable
+  public static var hostUnreachable: ICMPv4Code { ICMPv4Code(rawValue: 1) }
   /// Destination unreachable: the host does not speak the protocol.
-  public static let protocolUnreachable = ICMPv4Code(rawValue: 2)
+  @inlinable
+  public static var protocolUnreachable: ICMPv4Code { ICMPv4Code(rawValue: 2) }
   /// Destination unreachable: nobody is at the port.
-  public static let portUnreachable = ICMPv4Code(rawValue: 3)
+  @inlinable
+  public static var portUnreachable: ICMPv4Code { ICMPv4Code(rawValue: 3) }
   /// Destination unreachable: longer than the next link takes, and may not be fragmented.
-  public static let fragmentationNeeded = ICMPv4Code(rawValue: 4)
+  @inlinable
+  public static var fragmentationNeeded: ICMPv4Code { ICMPv4Code(rawValue: 4) }
   /// Destination unreachable: forbidden by the administrator (RFC 1812 section 5.2.7.1).
-  public static let adminProhibited = ICMPv4Code(rawValue: 13)
+  @inlinable
+  public static var adminProhibited: ICMPv4Code { ICMPv4Code(rawValue: 13) }
 
   /// Time exceeded: in transit.
-  public static let timeToLiveExceeded = ICMPv4Code(rawValue: 0)
+  @inlinable
+  public static var timeToLiveExceeded: ICMPv4Code { ICMPv4Code(rawValue: 0) }
   /// Time exceeded: while fragments were waiting for the others.
-  public static let reassemblyTimeExceeded = ICMPv4Code(rawValue: 1)
+  @inlinable
+  public static var reassemblyTimeExceeded: ICMPv4Code { ICMPv4Code(rawValue: 1) }
 }
 
 /// An ICMP message for IPv4 as received.

@@ -14,27 +14,38 @@ public struct ICMPv6Type: RawRepresentable, Hashable, Sendable {
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// A packet could not be delivered; the code says why (RFC 4443 section 3.1).
-  public static let destinationUnreachable = ICMPv6Type(rawValue: 1)
+  @inlinable
+  public static var destinationUnreachable: ICMPv6Type { ICMPv6Type(rawValue: 1) }
   /// A packet was longer than the next link takes (RFC 4443 section 3.2).
-  public static let packetTooBig = ICMPv6Type(rawValue: 2)
+  @inlinable
+  public static var packetTooBig: ICMPv6Type { ICMPv6Type(rawValue: 2) }
   /// A packet's hop limit, or the time for putting its fragments together, ran out (RFC 4443 section 3.3).
-  public static let timeExceeded = ICMPv6Type(rawValue: 3)
+  @inlinable
+  public static var timeExceeded: ICMPv6Type { ICMPv6Type(rawValue: 3) }
   /// A field of a packet's header is wrong (RFC 4443 section 3.4).
-  public static let parameterProblem = ICMPv6Type(rawValue: 4)
+  @inlinable
+  public static var parameterProblem: ICMPv6Type { ICMPv6Type(rawValue: 4) }
   /// A request to send the data back (RFC 4443 section 4.1).
-  public static let echoRequest = ICMPv6Type(rawValue: 128)
+  @inlinable
+  public static var echoRequest: ICMPv6Type { ICMPv6Type(rawValue: 128) }
   /// The answer to an echo request (RFC 4443 section 4.2).
-  public static let echoReply = ICMPv6Type(rawValue: 129)
+  @inlinable
+  public static var echoReply: ICMPv6Type { ICMPv6Type(rawValue: 129) }
   /// Asks routers to advertise themselves (RFC 4861 section 4.1).
-  public static let routerSolicitation = ICMPv6Type(rawValue: 133)
+  @inlinable
+  public static var routerSolicitation: ICMPv6Type { ICMPv6Type(rawValue: 133) }
   /// A router says what the network is like (RFC 4861 section 4.2).
-  public static let routerAdvertisement = ICMPv6Type(rawValue: 134)
+  @inlinable
+  public static var routerAdvertisement: ICMPv6Type { ICMPv6Type(rawValue: 134) }
   /// Who has the target address? (RFC 4861 section 4.3)
-  public static let neighborSolicitation = ICMPv6Type(rawValue: 135)
+  @inlinable
+  public static var neighborSolicitation: ICMPv6Type { ICMPv6Type(rawValue: 135) }
   /// The sender has the target address (RFC 4861 section 4.4).
-  public static let neighborAdvertisement = ICMPv6Type(rawValue: 136)
+  @inlinable
+  public static var neighborAdvertisement: ICMPv6Type { ICMPv6Type(rawValue: 136) }
   /// A better first hop for a destination (RFC 4861 section 4.5).
-  public static let redirect = ICMPv6Type(rawValue: 137)
+  @inlinable
+  public static var redirect: ICMPv6Type { ICMPv6Type(rawValue: 137) }
 
   /// Whether the message reports an error about another packet: never answered by an error (RFC 4443 section 2.4).
   @inlinable
@@ -51,24 +62,32 @@ public struct ICMPv6Code: RawRepresentable, Hashable, Sendable {
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// The only code of types that need none.
-  public static let none = ICMPv6Code(rawValue: 0)
+  @inlinable
+  public static var none: ICMPv6Code { ICMPv6Code(rawValue: 0) }
 
   /// Destination unreachable: no route.
-  public static let noRoute = ICMPv6Code(rawValue: 0)
+  @inlinable
+  public static var noRoute: ICMPv6Code { ICMPv6Code(rawValue: 0) }
   /// Destination unreachable: forbidden by the administrator.
-  public static let adminProhibited = ICMPv6Code(rawValue: 1)
+  @inlinable
+  public static var adminProhibited: ICMPv6Code { ICMPv6Code(rawValue: 1) }
   /// Destination unreachable: the host does not answer.
-  public static let addressUnreachable = ICMPv6Code(rawValue: 3)
+  @inlinable
+  public static var addressUnreachable: ICMPv6Code { ICMPv6Code(rawValue: 3) }
   /// Destination unreachable: nobody is at the port.
-  public static let portUnreachable = ICMPv6Code(rawValue: 4)
+  @inlinable
+  public static var portUnreachable: ICMPv6Code { ICMPv6Code(rawValue: 4) }
 
   /// Time exceeded: in transit.
-  public static let hopLimitExceeded = ICMPv6Code(rawValue: 0)
+  @inlinable
+  public static var hopLimitExceeded: ICMPv6Code { ICMPv6Code(rawValue: 0) }
   /// Time exceeded: while fragments were waiting for the others.
-  public static let reassemblyTimeExceeded = ICMPv6Code(rawValue: 1)
+  @inlinable
+  public static var reassemblyTimeExceeded: ICMPv6Code { ICMPv6Code(rawValue: 1) }
 
   /// Parameter problem: a next header that the receiver does not speak.
-  public static let unrecognizedNextHeader = ICMPv6Code(rawValue: 1)
+  @inlinable
+  public static var unrecognizedNextHeader: ICMPv6Code { ICMPv6Code(rawValue: 1) }
 }
 
 /// An ICMP message for IPv6 as received.

@@ -8,21 +8,30 @@ public struct IPProtocol: RawRepresentable, Hashable, Sendable {
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// The hop-by-hop options header (RFC 8200 section 4.3).
-  public static let hopByHopOptions = IPProtocol(rawValue: 0)
+  @inlinable
+  public static var hopByHopOptions: IPProtocol { IPProtocol(rawValue: 0) }
   /// ICMP for IPv4 (RFC 792).
-  public static let icmp = IPProtocol(rawValue: 1)
+  @inlinable
+  public static var icmp: IPProtocol { IPProtocol(rawValue: 1) }
   /// TCP (RFC 9293).
-  public static let tcp = IPProtocol(rawValue: 6)
+  @inlinable
+  public static var tcp: IPProtocol { IPProtocol(rawValue: 6) }
   /// UDP (RFC 768).
-  public static let udp = IPProtocol(rawValue: 17)
+  @inlinable
+  public static var udp: IPProtocol { IPProtocol(rawValue: 17) }
   /// The routing header (RFC 8200 section 4.4).
-  public static let routingHeader = IPProtocol(rawValue: 43)
+  @inlinable
+  public static var routingHeader: IPProtocol { IPProtocol(rawValue: 43) }
   /// The fragment header (RFC 8200 section 4.5).
-  public static let fragmentHeader = IPProtocol(rawValue: 44)
+  @inlinable
+  public static var fragmentHeader: IPProtocol { IPProtocol(rawValue: 44) }
   /// ICMP for IPv6 (RFC 4443).
-  public static let icmpv6 = IPProtocol(rawValue: 58)
+  @inlinable
+  public static var icmpv6: IPProtocol { IPProtocol(rawValue: 58) }
   /// Nothing follows (RFC 8200 section 4.7).
-  public static let noNextHeader = IPProtocol(rawValue: 59)
+  @inlinable
+  public static var noNextHeader: IPProtocol { IPProtocol(rawValue: 59) }
   /// The destination options header (RFC 8200 section 4.6).
-  public static let destinationOptions = IPProtocol(rawValue: 60)
+  @inlinable
+  public static var destinationOptions: IPProtocol { IPProtocol(rawValue: 60) }
 }

@@ -35,7 +35,7 @@ public struct IPv6Packet: ~Escapable {
   ///
   /// `byteCount` is how many bytes of the frame belong to the packet or its padding, the bytes beyond the header part
   /// included. Jumbograms (RFC 2675) are not spoken: their payload length is 0.
-  @inlinable
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   public init(_ bytes: Span<UInt8>, byteCount: Int) throws(WireError) {
     guard bytes.count >= IPv6Header.length else {
@@ -51,7 +51,7 @@ public struct IPv6Packet: ~Escapable {
   }
 
   /// Looks at `bytes` as a whole packet, perhaps with padding behind it.
-  @inlinable
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   public init(_ bytes: Span<UInt8>) throws(WireError) { try self.init(bytes, byteCount: bytes.count) }
 
@@ -138,7 +138,7 @@ public struct IPv6Header: Hashable, Sendable {
 
   /// Writes the 40 bytes from `offset` on.
   /// - Precondition: `offset + 40 <= bytes.count`, and the length and label fit their fields.
-  @inlinable
+  @inlinable @inline(__always)
   public func write(to bytes: inout MutableSpan<UInt8>, at offset: Int = 0) {
     precondition(flowLabel <= 0xf_ffff, "a flow label has 20 bits")
     bytes.storeBigEndian(6 << 28 | UInt32(trafficClass) << 20 | flowLabel, at: offset)

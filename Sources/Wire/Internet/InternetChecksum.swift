@@ -108,6 +108,13 @@ public struct InternetChecksum: Sendable {
     return checksum.folded == 0xffff
   }
 
+  /// Whether twenty bytes, loaded in the machine's byte order, are right.
+  @inlinable @inline(__always)
+  static func verify(_ first: UInt64, _ second: UInt64, _ third: UInt32) -> Bool {
+    let halves = (first & 0xffff_ffff) &+ first >> 32 &+ (second & 0xffff_ffff) &+ second >> 32
+    return fold(halves &+ UInt64(third)) == 0xffff
+  }
+
   /// Adds the sum of `byteCount` bytes, in the machine's byte order.
   @inlinable @inline(__always)
   mutating func add(partial: UInt64, byteCount: Int) {

@@ -47,9 +47,11 @@ public struct ARPOperation: RawRepresentable, Hashable, Sendable {
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
   /// Who has the target address?
-  public static let request = ARPOperation(rawValue: 1)
+  @inlinable
+  public static var request: ARPOperation { ARPOperation(rawValue: 1) }
   /// The sender has the sender address.
-  public static let reply = ARPOperation(rawValue: 2)
+  @inlinable
+  public static var reply: ARPOperation { ARPOperation(rawValue: 2) }
 }
 
 /// An ARP packet as received.

@@ -8,9 +8,12 @@ public struct EtherType: RawRepresentable, Hashable, Sendable {
   public init(rawValue: UInt16) { self.rawValue = rawValue }
 
   /// IPv4 (RFC 894).
-  public static let ipv4 = EtherType(rawValue: 0x0800)
+  @inlinable
+  public static var ipv4: EtherType { EtherType(rawValue: 0x0800) }
   /// ARP (RFC 826).
-  public static let arp = EtherType(rawValue: 0x0806)
+  @inlinable
+  public static var arp: EtherType { EtherType(rawValue: 0x0806) }
   /// IPv6 (RFC 2464).
-  public static let ipv6 = EtherType(rawValue: 0x86dd)
+  @inlinable
+  public static var ipv6: EtherType { EtherType(rawValue: 0x86dd) }
 }

@@ -30,7 +30,7 @@ public struct EthernetFrame: ~Escapable {
   @usableFromInline let bytes: Span<UInt8>
 
   /// Looks at `bytes` as a frame; they may be only its first part, which holds at least the header.
-  @inlinable
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   public init(_ bytes: Span<UInt8>) throws(WireError) {
     guard bytes.count >= Self.headerLength else {
@@ -85,7 +85,7 @@ public struct EthernetHeader: Hashable, Sendable {
 
   /// Writes the 14 bytes from `offset` on.
   /// - Precondition: `offset + 14 <= bytes.count`.
-  @inlinable
+  @inlinable @inline(__always)
   public func write(to bytes: inout MutableSpan<UInt8>, at offset: Int = 0) {
     destination.write(to: &bytes, at: offset + EthernetField.destination)
     source.write(to: &bytes, at: offset + EthernetField.source)

@@ -71,7 +71,7 @@ public struct TCPOptions: Hashable, Sendable {
   }
 
   /// Reads the options of a header. What is malformed ends the reading; what was read before it counts.
-  @inlinable
+  @inlinable @inline(__always)
   public init(_ bytes: Span<UInt8>) {
     self.init()
     guard !bytes.isEmpty else { return }
@@ -140,7 +140,7 @@ public struct TCPOptions: Hashable, Sendable {
 
   /// Writes the `byteCount` bytes from `offset` on; the last SACK blocks are left out where there is no room.
   /// - Precondition: `offset + byteCount <= bytes.count`.
-  @inlinable
+  @inlinable @inline(__always)
   public func write(to bytes: inout MutableSpan<UInt8>, at offset: Int = 0) {
     var offset = offset
     if let mss {

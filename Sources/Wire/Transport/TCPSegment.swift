@@ -39,7 +39,7 @@ public struct TCPSegment: ~Escapable {
   public let headerLength: Int
 
   /// Looks at `bytes`, which hold at least the header of a segment.
-  @inlinable
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   public init(_ bytes: Span<UInt8>) throws(WireError) {
     guard bytes.count >= TCPHeader.minimumLength else {
@@ -86,7 +86,7 @@ public struct TCPSegment: ~Escapable {
   public var urgentPointer: UInt16 { bytes.bigEndian16(at: TCPField.urgentPointer) }
 
   /// The options, parsed at each call.
-  @inlinable
+  @inlinable @inline(__always)
   public var options: TCPOptions { TCPOptions(bytes.extracting(TCPField.options..<headerLength)) }
 
   /// The part of the data that lies in the bytes given.
@@ -154,7 +154,7 @@ public struct TCPHeader: Hashable, Sendable {
 
   /// Writes the `headerLength` bytes, the checksum as given, from `offset` on.
   /// - Precondition: `offset + headerLength <= bytes.count`.
-  @inlinable
+  @inlinable @inline(__always)
   public func write(to bytes: inout MutableSpan<UInt8>, at offset: Int = 0) {
     bytes.storeBigEndian(UInt32(sourcePort) << 16 | UInt32(destinationPort), at: offset)
     bytes.storeBigEndian(sequenceNumber.value, at: offset + TCPField.sequenceNumber)

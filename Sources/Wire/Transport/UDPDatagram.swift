@@ -28,7 +28,7 @@ public struct UDPDatagram: ~Escapable {
   /// Looks at `bytes`, which begin with the header and may be only the first part of the datagram.
   ///
   /// `byteCount` is the length of the IP packet's payload, the bytes beyond the header part included.
-  @inlinable
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   public init(_ bytes: Span<UInt8>, byteCount: Int) throws(WireError) {
     guard bytes.count >= UDPHeader.length else {
@@ -42,7 +42,7 @@ public struct UDPDatagram: ~Escapable {
   }
 
   /// Looks at `bytes` as a whole datagram, perhaps with padding behind it.
-  @inlinable
+  @inlinable @inline(__always)
   @_lifetime(copy bytes)
   public init(_ bytes: Span<UInt8>) throws(WireError) { try self.init(bytes, byteCount: bytes.count) }
 
@@ -101,7 +101,7 @@ public struct UDPHeader: Hashable, Sendable {
 
   /// Writes the 8 bytes, the checksum as given, from `offset` on.
   /// - Precondition: `offset + 8 <= bytes.count`, and the length fits its field.
-  @inlinable
+  @inlinable @inline(__always)
   public func write(to bytes: inout MutableSpan<UInt8>, at offset: Int = 0) {
     bytes.storeBigEndian(UInt32(sourcePort) << 16 | UInt32(destinationPort), at: offset)
     bytes.storeBigEndian(UInt32(UInt16(length)) << 16 | UInt32(checksum), at: offset + UDPField.length)
