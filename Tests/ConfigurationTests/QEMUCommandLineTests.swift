@@ -12,6 +12,7 @@ struct QEMUCommandLineTests {
     ("qemu-system-i386 -machine type=pc,accel=tcg", "virtio-net-pci"),
     ("qemu-system-x86_64 -M microvm", "virtio-net-device"),
     ("qemu-system-x86_64 --machine microvm,rtc=on", "virtio-net-device"),
+    ("qemu-system-x86_64-microvm -m 128", "virtio-net-device"),
     ("qemu-system-x86_64 -M microvm,pcie=on", "virtio-net-pci"),
     ("qemu-system-x86_64 -machine accel=tcg -M microvm -machine pcie=on", "virtio-net-pci"),
     ("qemu-system-aarch64 -M virt -cpu max", "virtio-net-pci"),

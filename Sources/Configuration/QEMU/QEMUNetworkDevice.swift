@@ -38,6 +38,9 @@ enum QEMUNetworkDevice: Hashable {
     case "ppc", "ppc64":
       let withoutPCI = ["ref405ep", "sam460ex", "virtex-ml507"]
       self = withoutPCI.contains(name) ? .onBoard : .pci
+    case "x86_64-microvm":
+      // Debian's build with this machine alone.
+      self = Self.x86(name.isEmpty ? "microvm" : name, hasPCIExpress: machine["pcie"] == "on")
     default:
       self = Self.x86(name, hasPCIExpress: machine["pcie"] == "on")
     }

@@ -260,7 +260,7 @@ extension NetworkLoop where Host: ~Copyable {
       count += 1
       logger.notice("\(flow.tableLine)")
     }
-    logger.notice("\(count) flows")
+    logger.notice("\(count) \(count == 1 ? "flow" : "flows")")
     for drop in stack.observer.dropCounts { logger.notice("dropped, \(drop.reason): \(drop.count)") }
   }
 
