@@ -87,6 +87,12 @@ struct CommandLineTests {
     }
   }
 
+  @Test func `a file that cannot be written keeps the command from starting`() throws {
+    let (text, exit) = try run(["run", "--pid-file", "/nonexistent/pid", "--", "echo", "started"])
+    #expect(text == "culvert: cannot write /nonexistent/pid: No such file or directory\n")
+    #expect(exit == .status(1))
+  }
+
   @Test(arguments: [("exit 0", 0), ("exit 7", 7), ("kill -KILL $$", 137), ("kill -TERM $$", 143)])
   func `run ends with the status of its command`(script: String, status: Int32) throws {
     #expect(try run(["run", "--", "sh", "-c", script]).exit == .status(status))

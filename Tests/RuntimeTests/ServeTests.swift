@@ -30,6 +30,15 @@ struct ServeTests {
     #expect(throws: SystemError.self) { try FileIdentity(path: pidFile) }
   }
 
+  @Test func `nobody to report to is no reason to stop`() throws {
+    let folder = try TemporaryFolder()
+    var program = try Program(
+      "serve", "--ready-fd", "9", "unix:\(folder.path)/s", prelude: "exec 9<&-; exec 9<>/dev/full;")
+    try program.read(until: "nobody was told that everything is set up")
+    try program.send(SIGTERM)
+    #expect(try program.end() == .status(0))
+  }
+
   @Test(arguments: [SIGTERM, SIGINT])
   func `a signal ends the service with a guest connected`(signal: Int32) throws {
     let folder = try TemporaryFolder()

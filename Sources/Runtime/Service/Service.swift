@@ -20,7 +20,7 @@ public enum Service {
       try Setup.harden()
       let pidFile = try setup.writePIDFile()
       for link in links { printOptions(for: link) }
-      try setup.reportReady()
+      setup.reportReady()
       _ = try loop.run()
       _ = consume pidFile
     }
@@ -37,13 +37,18 @@ public enum Service {
       let theirs = ends.second.rawValue
       let words = try command.attaching(descriptor: theirs, netdev: netdev, nic: nic)
       var loop = try setup.makeLoop(links: [.descriptor(try ends.first.duplicate().take())])
+      let pidFile = try setup.writePIDFile()
       // Before the privileges go: QEMU may start helpers of its own that need them.
       let process = try ChildProcess(words, inheriting: [.init(theirs)])
       _ = consume ends
       try loop.adopt(Child(process, daemonizes: command.daemonizes))
-      try Setup.harden()
-      let pidFile = try setup.writePIDFile()
-      try setup.reportReady()
+      do {
+        try Setup.harden()
+      } catch {
+        try loop.child?.pass(Signals.end)
+        throw error
+      }
+      setup.reportReady()
       let end = try loop.run()
       _ = consume pidFile
       guard case .child(let exit) = end else { return 0 }

@@ -71,12 +71,16 @@ struct Setup: ~Copyable {
   /// Writes the file with the process's number, where one was asked for.
   func writePIDFile() throws -> ProcessIDFile? { try options.pidFile.map { try ProcessIDFile(path: $0) } }
 
-  /// Tells whoever asked that everything is set up.
-  consuming func reportReady() throws {
-    switch consume ready {
-    case .none: break
-    // The byte that slirp4netns writes, too.
-    case .some(let descriptor): try descriptor.write("1")
+  /// Tells whoever asked that everything is set up. One who has gone meanwhile is no reason to stop.
+  consuming func reportReady() {
+    do throws(SystemError) {
+      switch consume ready {
+      case .none: break
+      // The byte that slirp4netns writes, too.
+      case .some(let descriptor): try descriptor.write("1")
+      }
+    } catch {
+      logger.warning("nobody was told that everything is set up: \(error)")
     }
     ServiceManager.tell("READY=1", logger)
   }
