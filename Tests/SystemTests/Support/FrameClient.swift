@@ -99,11 +99,7 @@ final class FrameClient: Sendable {
     while !deadline.hasPassed {
       var span = buffer.mutableSpan
       if let count = try socket.descriptor.read(into: &span) { return Array(buffer[..<count]) }
-      do {
-        try waitUntil(socket.rawValue, is: .readable, by: deadline, "frames")
-      } catch is Failure {
-        return nil
-      }
+      guard try wait(socket.rawValue, for: .readable, until: deadline) else { return nil }
     }
     return nil
   }

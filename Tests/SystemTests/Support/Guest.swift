@@ -122,8 +122,11 @@ final class Guest: Sendable {
     do {
       return try body()
     } catch {
-      let console = (try? String(contentsOfFile: folder["console"], encoding: .utf8)) ?? "(none)"
-      throw Failure("\(error)\n-- QEMU --\n\(program.errors.text)\n-- the guest's console --\n\(console)")
+      // Not all of it is UTF-8, and where QEMU did not start there is none.
+      let console = FileManager.default.contents(atPath: folder["console"]) ?? Data("(none)".utf8)
+      throw Failure(
+        "\(error)\n-- QEMU --\n\(program.errors.text)\n-- the guest's console --\n\(String(decoding: console, as: UTF8.self))"
+      )
     }
   }
 }

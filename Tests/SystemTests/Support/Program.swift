@@ -3,7 +3,7 @@ import Glibc
 import LinuxSystem
 import Synchronization
 
-/// A program that runs beside the test. It is killed with this value.
+/// A program that runs beside the test. It is ended with this value, if need be by SIGKILL.
 final class Program: Sendable {
   /// What it wrote to stdout, unless the caller took that.
   let output: LineLog
@@ -37,8 +37,11 @@ final class Program: Sendable {
 
   deinit {
     do {
+      // Asked first, so that one with children ends them too.
+      try process.send(signal: SIGTERM)
+      guard try !wait(process.descriptor.rawValue, for: .readable, until: .after(2)) else { return }
       try process.send(signal: SIGKILL)
-      _ = try waitForExit(seconds: 10)
+      try waitForExit(seconds: 10)
     } catch {
       print("cannot end \(name): \(error)")
     }

@@ -6,7 +6,7 @@ import Testing
 /// and says what it lacks.
 enum Requirement {
   /// The root of the package.
-  static let package = URL(filePath: #filePath).appending(path: "../../../..").standardized.path()
+  static let package = URL(filePath: #filePath + "/../../../..", directoryHint: .notDirectory).standardized.path()
 
   /// The culvert to test: the release build, as `Scripts/test` makes it, or the one that CULVERT names.
   static let culvertPath =

@@ -14,15 +14,22 @@ struct Deadline: Sendable {
 }
 
 /// Waits until one of `events` holds for a descriptor; throws once the deadline has passed.
-func waitUntil(_ descriptor: Int32, is events: Events, by deadline: Deadline, _ what: String) throws {
+func waitUntil(_ descriptor: Int32, is events: Events, by deadline: Deadline, _ what: @autoclosure () -> String) throws
+{
+  guard try wait(descriptor, for: events, until: deadline) else { throw Failure("timed out: \(what())") }
+}
+
+/// Waits until one of `events` holds for a descriptor.
+/// - Returns: false once the deadline has passed.
+func wait(_ descriptor: Int32, for events: Events, until deadline: Deadline) throws -> Bool {
   let queue = try EventQueue()
   var buffer = EventBuffer(capacity: 1)
   try queue.registrar.add(descriptor, for: events, data: 0)
   repeat {
     try queue.wait(into: &buffer, until: deadline.instant)
-    if buffer.count > 0 { return }
+    if buffer.count > 0 { return true }
   } while !deadline.hasPassed
-  throw Failure("timed out: \(what)")
+  return false
 }
 
 /// Closes a descriptor now.
