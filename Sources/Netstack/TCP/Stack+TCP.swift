@@ -77,7 +77,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Keeps the timer queue and the work queue in step with a connection that was changed.
   mutating func afterwards(_ id: FlowID, _ slot: UInt32) {
-    timers.set(tcp[slot].deadline, for: id.index)
+    timers.set(tcp[slot].nextDeadline, for: id.index)
     if !tcp[slot].work.isEmpty || tcp[slot].discardByteCount > 0 { enqueue(id, slot) }
   }
 
@@ -240,7 +240,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     pool.releaseAll(in: &tcp[slot].reassembly)
     tcp[slot].beginDraining(at: now)
-    timers.set(tcp[slot].deadline, for: id.index)
+    timers.set(tcp[slot].nextDeadline, for: id.index)
   }
 
   /// Ends a connection for a shutdown of the network.

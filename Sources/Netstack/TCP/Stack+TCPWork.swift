@@ -96,7 +96,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) {
     if takeWork(.deliver, slot) { deliverKept(id, slot, at: now) }
     let wantsUpdate = takeWork(.updateWindow, slot)
-    if wantsUpdate || tcp[slot].work.contains(.acknowledge) {
+    if wantsUpdate || (tcp[slot].work.contains(.acknowledge) && tcp[slot].isWindowStale) {
       if updateWindow(id, slot) { tcp[slot].work.insert(.acknowledge) }
     }
     if tcp[slot].discardByteCount > 0 {
@@ -109,7 +109,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     tcp[slot].neighbor = path.neighbor
     if send(id, slot, path, at: now, into: &sink) == .ended { return }
-    timers.set(tcp[slot].deadline, for: id.index)
+    timers.set(tcp[slot].nextDeadline, for: id.index)
   }
 
   private mutating func takeWork(_ part: TCPConnection.Work, _ slot: UInt32) -> Bool {
@@ -128,7 +128,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   private mutating func waitForNeighbor(_ id: FlowID, _ slot: UInt32, at now: Instant) {
     if unresolved.count < Self.maximumUnresolved { unresolved.append(id) }
     if tcp[slot].timer == .none { tcp[slot].startRetransmissionTimer(at: now) }
-    timers.set(tcp[slot].deadline, for: id.index)
+    timers.set(tcp[slot].nextDeadline, for: id.index)
   }
 
   private static var maximumUnresolved: Int { 1024 }

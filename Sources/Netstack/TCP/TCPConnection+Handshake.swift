@@ -38,6 +38,7 @@ extension TCPConnection {
     initialReceive = syn.sequence
     receiveNext = syn.sequence + 1
     receiveEdge = receiveNext
+    lastAcknowledgment = receiveNext
     windowUpdateSequence = syn.sequence
     // RFC 7323 section 2.2: the window of a SYN itself is never scaled.
     sendWindow = Int(syn.window)
@@ -100,6 +101,7 @@ extension TCPConnection {
     self.initialReceive = initialReceive
     self.receiveNext = receiveNext
     self.receiveEdge = receiveEdge
+    lastAcknowledgment = receiveNext
     self.lastProgress = lastProgress
   }
 }

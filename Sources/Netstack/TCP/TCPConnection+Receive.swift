@@ -171,7 +171,7 @@ extension TCPConnection {
 
   /// RFC 9293 section 3.10.7.4, seventh and eighth: payload and FIN, cut to what is new and fits the window.
   private mutating func take(_ segment: TCPArrival) -> TCPOutcome? {
-    work.insert(.acknowledge)
+    if isUrgentToAcknowledge(segment) { work.insert(.acknowledge) }
     var payload = segment.payload
     var sequence = segment.sequence
     let old = receiveExpected - sequence
@@ -196,6 +196,18 @@ extension TCPConnection {
     return .keep(payload, at: sequence)
   }
 
+  /// Whether the guest waits for the acknowledgment of a segment: one that opens its congestion window at the start,
+  /// the last of what it had to send, one that is not next in order (RFC 5681 section 4.2), or one that fills a gap.
+  /// In the middle of a long transfer an acknowledgment may wait for the next segment.
+  private func isUrgentToAcknowledge(_ segment: TCPArrival) -> Bool {
+    bytesFromGuest < UInt64(Self.quickSegments * maximumSegment)
+      || !segment.flags.isDisjoint(with: [.psh, .fin, .urg]) || segment.sequence != receiveExpected
+      || !reassembly.isEmpty
+  }
+
+  /// How many segments are acknowledged at once before a transfer counts as a long one.
+  private static let quickSegments = 16
+
   // MARK: After delivery
 
   /// The host took `count` bytes from RCV.NXT on.
@@ -203,7 +215,13 @@ extension TCPConnection {
     receiveNext += count
     bytesFromGuest += UInt64(count)
     if count > 0 { lastProgress = now }
-    work.insert(.acknowledge)
+    // RFC 9293 section 3.8.6.3: at least every second full segment; and the window must not run dry meanwhile.
+    let isDue = receiveNext - lastAcknowledgment >= 2 * maximumSegment
+    if isDue || receiveEdge - receiveNext < 2 * maximumSegment {
+      work.insert(.acknowledge)
+    } else if acknowledgmentDeadline == .never {
+      acknowledgmentDeadline = now + Self.acknowledgmentDelay
+    }
   }
 
   /// Whether everything up to the guest's FIN was delivered and the FIN is next.
@@ -230,6 +248,9 @@ extension TCPConnection {
   /// The least that the window grows by, however little room there is, in bytes.
   private static let smallestGain = 2048
 
+  /// Whether so much of the window is used up that it is time to see how much room there is.
+  var isWindowStale: Bool { (receiveEdge - receiveNext) * 4 <= widestWindow * 3 }
+
   /// Moves the window's edge as far as `space` bytes of room in the host's socket allow, never back.
   ///
   /// - Returns: whether it moved far enough to tell the guest without being asked.
@@ -242,6 +263,7 @@ extension TCPConnection {
     // the room where that is less than a (very long) segment.
     guard gain >= min(maximumSegment, max(space / 2, Self.smallestGain), limit / 2) else { return false }
     receiveEdge = edge
+    widestWindow = edge - receiveNext
     return closed < 2 * maximumSegment || gain >= max(closed / 4, 2 * maximumSegment)
   }
 }

@@ -41,8 +41,16 @@ extension TCPConnection {
     startTimer(.persist, after: retransmissionTimeout, at: now)
   }
 
-  /// The deadline has passed.
+  /// When the next of the connection's times is due.
+  var nextDeadline: Instant { min(deadline, acknowledgmentDeadline) }
+
+  /// A deadline has passed.
   mutating func timerFired(at now: Instant) -> TCPTimerOutcome {
+    if acknowledgmentDeadline <= now {
+      acknowledgmentDeadline = .never
+      work.insert(.acknowledge)
+    }
+    guard deadline <= now else { return .carryOn }
     switch timer {
     case .none: return .carryOn
     case .retransmission: return retransmissionFired(at: now)

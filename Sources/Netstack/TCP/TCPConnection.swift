@@ -119,6 +119,12 @@ struct TCPConnection {
   var receiveNext: SequenceNumber
   /// RCV.NXT plus the window last advertised: this edge never moves back.
   var receiveEdge: SequenceNumber
+  /// The acknowledgment number last sent.
+  var lastAcknowledgment: SequenceNumber
+  /// When data that came in is acknowledged at the latest.
+  var acknowledgmentDeadline = Instant.never
+  /// The window when its edge was last moved: another look at the socket is worth its cost once a part is used up.
+  var widestWindow = 0
   /// The shift of the windows in our segments.
   var receiveScale: UInt8 = 0
   /// Bytes behind RCV.NXT that this turn's frames hold in order, not yet offered to the host.
@@ -188,6 +194,8 @@ extension TCPConnection {
   static let userTimeout = Interval.seconds(120)
   /// How long a SYN or SYN-ACK is repeated.
   static let handshakeTimeout = Interval.seconds(63)
+  /// RFC 9293 section 3.8.6.3 allows 500 ms; a guest is near, and some wait for it before they go on.
+  static let acknowledgmentDelay = Interval.milliseconds(10)
   /// 2 MSL with Linux's MSL of 30 s.
   static let timeWaitLength = Interval.seconds(60)
   /// How long the host's peer has to take what we acknowledged before the guest reset.
@@ -227,8 +235,11 @@ extension TCPConnection {
     }
   }
 
-  /// The window to put in a segment, in the units of the wire. The edge moves to what the guest computes of it.
+  /// The window to put in a segment that acknowledges everything received, in the units of the wire. The edge moves
+  /// to what the guest computes of it.
   mutating func advertiseWindow() -> UInt16 {
+    lastAcknowledgment = receiveNext
+    acknowledgmentDeadline = .never
     let window = max(0, receiveEdge - receiveNext)
     // Rounded up, so that it is never left of one that the guest was told before.
     let field = UInt16(clamping: (window + (1 << Int(receiveScale)) - 1) >> Int(receiveScale))
