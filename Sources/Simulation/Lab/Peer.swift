@@ -63,6 +63,13 @@ extension Lab {
 
   /// How the flows that ended have ended, in order.
   public var flowEnds: [FlowEnd] { stack.observer.closedFlows.map(\.end) }
+
+  /// The states of the flows in the table, by their place in it.
+  public var flowStates: [FlowState] {
+    var states: [FlowState] = []
+    stack.forEachFlow { states.append($0.state) }
+    return states
+  }
 }
 
 extension Lab {
