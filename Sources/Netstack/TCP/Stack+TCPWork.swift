@@ -76,10 +76,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// Sets the window by the room in the host's socket; returns whether the guest should be told unasked.
-  private mutating func updateWindow(_ id: FlowID, _ slot: UInt32) -> Bool {
+  private mutating func updateWindow(_ id: FlowID, _ slot: UInt32, isWritable: Bool) -> Bool {
     guard tcp[slot].canReceive && !tcp[slot].isWriteFailed else { return false }
     let space = host.sendSpace(id)
-    let gained = tcp[slot].openWindow(space: space)
+    let gained = tcp[slot].openWindow(space: space, isWritable: isWritable)
     // The event also makes the kernel grow the buffer. It comes at once where the kernel finds that there is room, so
     // only new data, or a window that is still closed, asks for another.
     let window = tcp[slot].receiveEdge - tcp[slot].receiveNext
@@ -97,7 +97,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if takeWork(.deliver, slot) { deliverKept(id, slot, at: now) }
     let wantsUpdate = takeWork(.updateWindow, slot)
     if wantsUpdate || (tcp[slot].work.contains(.acknowledge) && tcp[slot].isWindowStale) {
-      if updateWindow(id, slot) { tcp[slot].work.insert(.acknowledge) }
+      if updateWindow(id, slot, isWritable: wantsUpdate) { tcp[slot].work.insert(.acknowledge) }
     }
     if tcp[slot].discardByteCount > 0 {
       host.discard(id, count: tcp[slot].discardByteCount)

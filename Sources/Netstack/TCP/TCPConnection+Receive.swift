@@ -139,7 +139,9 @@ extension TCPConnection {
     let next = receiveExpected
     let window = max(0, receiveEdge - next)
     let first = segment.sequence
-    if segment.length == 0 { return window == 0 ? first == next : first >= next && first < receiveEdge }
+    // A guest that has filled the window speaks from its edge, even while a gap keeps RCV.NXT behind: its
+    // acknowledgments count. (The RFC's test leaves the edge out, Linux's does not.)
+    if segment.length == 0 { return first >= next && first <= receiveEdge }
     if window == 0 { return false }
     let last = first + (segment.length - 1)
     return (first >= next && first < receiveEdge) || (last >= next && last < receiveEdge)
@@ -253,15 +255,18 @@ extension TCPConnection {
 
   /// Moves the window's edge as far as `space` bytes of room in the host's socket allow, never back.
   ///
+  /// `isWritable` says that the host has just reported room, which it does not do again while there is some: then a
+  /// closed window opens however little that is, or it would stay closed.
   /// - Returns: whether it moved far enough to tell the guest without being asked.
-  mutating func openWindow(space: Int) -> Bool {
+  mutating func openWindow(space: Int, isWritable: Bool = false) -> Bool {
     let limit = 65_535 << Int(receiveScale)
     let closed = receiveEdge - receiveNext
     let edge = receiveNext + min(space, limit)
     let gain = edge - receiveEdge
     // RFC 9293 section 3.8.6.2.2: no silly windows; small gains wait until they add up to a segment, or to half of
     // the room where that is less than a (very long) segment.
-    guard gain >= min(maximumSegment, max(space / 2, Self.smallestGain), limit / 2) else { return false }
+    let isUrgent = isWritable && closed == 0 && gain > 0
+    guard isUrgent || gain >= min(maximumSegment, max(space / 2, Self.smallestGain), limit / 2) else { return false }
     receiveEdge = edge
     widestWindow = edge - receiveNext
     return closed < 2 * maximumSegment || gain >= max(closed / 4, 2 * maximumSegment)

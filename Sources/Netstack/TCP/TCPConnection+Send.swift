@@ -24,12 +24,13 @@ extension TCPConnection {
     // Older than what we know: neither its acknowledgment nor its window counts.
     guard number >= sendUnacknowledged else { return true }
     let window = Int(segment.window) << Int(sendScale)
-    if number > sendUnacknowledged {
+    let isAdvance = number > sendUnacknowledged
+    if isAdvance {
       advance(to: number, at: now)
     } else if isDuplicate(segment, window: window) {
       duplicateAcknowledged()
     }
-    updateWindow(window, from: segment, at: now)
+    updateWindow(window, from: segment, isAdvance: isAdvance, at: now)
     return true
   }
 
@@ -46,7 +47,7 @@ extension TCPConnection {
     if sendNext < number { sendNext = number }
     discardByteCount += bytes
     lastProgress = now
-    backoffs = 0
+    endBackoff()
     if timer == .persist { stopTimer() }
     growCongestionWindow(by: bytes, acknowledged: number)
     restartRetransmissionTimer(at: now)
@@ -55,9 +56,14 @@ extension TCPConnection {
   }
 
   /// RFC 9293 section 3.10.7.4: the window counts if the segment is not older than the one that last changed it.
-  private mutating func updateWindow(_ window: Int, from segment: TCPArrival, at now: Instant) {
+  ///
+  /// Beyond the RFC it also counts if the segment acknowledges something new, which only the newest knows: a segment
+  /// sent again stands at an old number, and without its window the edge would move right by what it acknowledges.
+  private mutating func updateWindow(
+    _ window: Int, from segment: TCPArrival, isAdvance: Bool, at now: Instant
+  ) {
     let isNewer =
-      windowUpdateSequence < segment.sequence
+      isAdvance || windowUpdateSequence < segment.sequence
       || (windowUpdateSequence == segment.sequence && windowUpdateAcknowledgment <= segment.acknowledgment)
     guard isNewer else { return }
     let grown = window > sendWindow

@@ -96,7 +96,8 @@ extension TCPConnection {
   mutating func takeRoundTripSample(upTo number: SequenceNumber, at now: Instant) {
     guard let timed = timedSequence, number >= timed else { return }
     timedSequence = nil
-    let sample = now - timedSince
+    // Zero stands for no measurement.
+    let sample = max(now - timedSince, .microseconds(1))
     if smoothedRoundTrip == .zero {
       // (2.2)
       smoothedRoundTrip = sample
@@ -107,7 +108,23 @@ extension TCPConnection {
       roundTripVariation = (roundTripVariation * 3 + error) / 4
       smoothedRoundTrip = (smoothedRoundTrip * 7 + sample) / 8
     }
+    retransmissionTimeout = measuredTimeout
+  }
+
+  /// The timeout by what was measured, without backoff.
+  private var measuredTimeout: Interval {
+    guard smoothedRoundTrip > .zero else { return Self.initialTimeout }
     let timeout = smoothedRoundTrip + roundTripVariation * 4
-    retransmissionTimeout = min(max(timeout, Self.minimumTimeout), Self.maximumTimeout)
+    return min(max(timeout, Self.minimumTimeout), Self.maximumTimeout)
+  }
+
+  /// The guest has acknowledged something new: the timer's earlier failures count no longer.
+  ///
+  /// RFC 6298 section 5 keeps the longer timeout until there is a measurement. On a lossy link every measurement may
+  /// be spoilt by a retransmission, and the timeout would grow to a minute over a path of a millisecond.
+  mutating func endBackoff() {
+    guard backoffs > 0 else { return }
+    backoffs = 0
+    retransmissionTimeout = measuredTimeout
   }
 }

@@ -85,6 +85,20 @@ import Testing
     }
   }
 
+  @Test func `an acknowledgment ends the backoff, although nothing could be measured`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(), .mss(100))
+      server.write(pattern(200))
+      #expect(tcp.takeSegments().count == 2)
+      for milliseconds in [200, 400, 800, 1600] {
+        tcp.stack(after: .milliseconds(Int64(milliseconds)), .data(pattern(100), seq: 1, ack: 1))
+      }
+      tcp.guest(.ack(101, seq: 1))
+      tcp.stack(.data(pattern(100, from: 100), seq: 101, ack: 1))
+      tcp.stack(after: .milliseconds(200), .data(pattern(100, from: 100), seq: 101, ack: 1))
+    }
+  }
+
   @Test func `three duplicate acknowledgments send the lost segment at once (RFC 5681 section 3.2)`() throws {
     try withLab { lab in
       let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 50_000)

@@ -90,6 +90,47 @@ import Testing
     }
   }
 
+  @Test func `little room opens a closed window too, and does not keep the stack busy`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(slowService(3000), .mss(9000))
+      tcp.guest(.data(pattern(3000), seq: 1, ack: 1))
+      tcp.stack(.ack(3001, seq: 1, win: 0))
+      // Enough for the host to call its socket writable, less than the stack waits for otherwise.
+      server.read(1200)
+      tcp.stack(.ack(3001, seq: 1, win: 1200))
+    }
+  }
+
+  @Test func `an acknowledgment from the window's edge counts while a gap is open`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(slowService(4000))
+      server.write("hello")
+      tcp.stack(.data("hello", seq: 1, ack: 1))
+      // The first thousand bytes are lost; the guest has filled the window and speaks from its edge.
+      tcp.guest(.data(pattern(3000, from: 1000), seq: 1001, ack: 1))
+      tcp.stack(.ack(1, seq: 6))
+      tcp.guest(.ack(6, seq: 4001))
+      #expect(server.unreadByteCount == 0)
+      tcp.silence(for: .seconds(5))
+    }
+  }
+
+  @Test func `the window of a segment sent again counts if it acknowledges something new`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 2000)
+      server.write(pattern(10_000))
+      #expect(tcp.takeSegments().count == 2)
+      tcp.guest(.data("later", seq: 11, ack: 1, win: 2000))
+      tcp.stack(.ack(1, seq: 2001))
+      // An older number, a newer acknowledgment: the window's edge has not moved.
+      tcp.guest(.data("first part", seq: 1, ack: 1001, win: 1000))
+      tcp.stack(.ack(16, seq: 2001))
+      tcp.guest(.ack(2001, seq: 16, win: 1000))
+      tcp.stack(.data(pattern(1000, from: 2000), seq: 2001, ack: 16))
+      tcp.silence()
+    }
+  }
+
   @Test func `a host that reads a little now and then receives everything`() throws {
     try withLab { lab in
       lab.host.services[.server] = slowService(16_384)
