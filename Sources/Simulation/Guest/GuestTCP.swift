@@ -156,6 +156,8 @@ public final class GuestTCP {
   func receive(_ segment: PlainTCP) {
     guard !wasReset else { return }
     if segment.flags.contains(.rst) {
+      // RFC 1337: what comes for a connection that is over does not harm it.
+      guard !isFinished else { return }
       let isExpected = initialReceive.map { segment.sequence - $0 == expected } ?? segment.flags.contains(.ack)
       guard isExpected else { return }
       wasReset = true

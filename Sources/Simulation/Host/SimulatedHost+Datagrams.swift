@@ -28,14 +28,17 @@ public struct SentDatagram: Hashable, Sendable {
 
 /// A datagram socket of the core's.
 struct DatagramSocket {
+  let flow: FlowID
   let local: Endpoint
   var peer: Endpoint?
+  var isOpen = true
   var waiting: [(payload: [UInt8], source: Endpoint, destination: IPAddress?)] = []
   var pendingError: HostError?
   /// Datagrams that the socket takes yet; nil for no limit.
   var sendQuota: Int?
 
-  init(local: Endpoint, peer: Endpoint? = nil) {
+  init(flow: FlowID, local: Endpoint, peer: Endpoint? = nil) {
+    self.flow = flow
     self.local = local
     self.peer = peer
   }
@@ -62,22 +65,19 @@ extension SimulatedHost {
       nextEphemeralPort += 1
     }
     let local = Endpoint(family == .ipv4 ? IPAddress(IPv4Address.any) : IPAddress(IPv6Address.any), port: port)
-    return open(flow, .datagrams(DatagramSocket(local: local, peer: destination))) ? .ready : .failed(.exhausted)
+    guard open(flow, .datagrams(datagramSockets.count)) else { return .failed(.exhausted) }
+    datagramSockets.append(DatagramSocket(flow: flow, local: local, peer: destination))
+    return .ready
   }
 
-  private func isTaken(_ port: UInt16) -> Bool {
-    sockets.contains { socket in
-      if case .datagrams(let state)? = socket?.kind { return state.local.port == port }
-      return false
-    }
-  }
+  private func isTaken(_ port: UInt16) -> Bool { datagramSockets.contains { $0.isOpen && $0.local.port == port } }
 
   /// Sends datagrams in order.
   public mutating func sendDatagrams(
     _ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, on flow: FlowID
   ) -> HostWrite {
     calls.datagramSends += 1
-    guard let state = datagramSocket(flow, for: "sendDatagrams") else { return .wouldBlock }
+    guard let socket = datagramSocket(flow, for: "sendDatagrams") else { return .wouldBlock }
     if let error = takeError(flow) { return .failed(error) }
     guard !datagrams.isEmpty else {
       misuse("sendDatagrams of nothing", of: flow)
@@ -85,12 +85,12 @@ extension SimulatedHost {
     }
     var taken = 0
     for index in datagrams.indices {
-      guard let destination = datagrams[index].destination ?? state.peer else {
+      guard let destination = datagrams[index].destination ?? datagramSockets[socket].peer else {
         misuse("a datagram without a destination on a socket without a peer", of: flow)
         continue
       }
-      if datagramSocket(flow, for: "sendDatagrams")?.sendQuota == 0 { break }
-      send(datagrams[index], of: batch, to: destination, flow, state)
+      if datagramSockets[socket].sendQuota == 0 { break }
+      send(datagrams[index], of: batch, to: destination, by: socket)
       taken += 1
     }
     calls.sentDatagrams += taken
@@ -98,10 +98,10 @@ extension SimulatedHost {
   }
 
   private mutating func send(
-    _ datagram: OutgoingDatagram, of batch: borrowing FrameBatch, to destination: Endpoint, _ flow: FlowID,
-    _ state: DatagramSocket
+    _ datagram: OutgoingDatagram, of batch: borrowing FrameBatch, to destination: Endpoint, by socket: Int
   ) {
-    modify(flow) { socket in socket.sendQuota = socket.sendQuota.map { $0 - 1 } }
+    if let quota = datagramSockets[socket].sendQuota { datagramSockets[socket].sendQuota = quota - 1 }
+    let flow = datagramSockets[socket].flow
     let service = datagramServices[destination]
     guard keepsDatagrams || service != nil else { return }
     var payload: [UInt8] = []
@@ -111,7 +111,8 @@ extension SimulatedHost {
     if keepsDatagrams {
       sentDatagrams.append(
         SentDatagram(
-          flow: flow, local: state.local, source: datagram.source, destination: destination, payload: payload))
+          flow: flow, local: datagramSockets[socket].local, source: datagram.source, destination: destination,
+          payload: payload))
     }
     switch service {
     case .echoes?: deliver(payload, from: destination, to: flow)
@@ -125,22 +126,22 @@ extension SimulatedHost {
   public mutating func receiveDatagrams(_ flow: FlowID, into batch: inout DatagramBatch) -> HostWrite {
     calls.datagramReceives += 1
     batch.removeAll()
-    guard let state = datagramSocket(flow, for: "receiveDatagrams") else { return .wouldBlock }
+    guard let socket = datagramSocket(flow, for: "receiveDatagrams") else { return .wouldBlock }
     if let error = takeError(flow) { return .failed(error) }
     var taken = 0
-    for datagram in state.waiting {
+    for datagram in datagramSockets[socket].waiting {
       guard batch.append(datagram.payload.span, from: datagram.source, to: datagram.destination) else { break }
       taken += 1
     }
-    modify(flow) { $0.waiting.removeFirst(taken) }
+    datagramSockets[socket].waiting.removeFirst(taken)
     return taken > 0 ? .accepted(taken) : .wouldBlock
   }
 
   /// Takes the pending error of a datagram flow.
   public mutating func takeError(_ flow: FlowID) -> HostError? {
-    guard let error = datagramSocket(flow, for: "takeError")?.pendingError else { return nil }
-    modify(flow) { $0.pendingError = nil }
-    return error
+    guard let socket = datagramSocket(flow, for: "takeError") else { return nil }
+    defer { datagramSockets[socket].pendingError = nil }
+    return datagramSockets[socket].pendingError
   }
 
   // MARK: The world
@@ -149,39 +150,34 @@ extension SimulatedHost {
   public mutating func deliver(
     _ payload: [UInt8], from source: Endpoint, to flow: FlowID, sentTo destination: IPAddress? = nil
   ) {
-    modify(flow) { socket in
-      guard socket.peer == nil || socket.peer == source, socket.waiting.count < Self.datagramQueueLimit else { return }
-      socket.waiting.append((payload, source, destination))
-    }
+    guard case .datagrams(let index)? = socket(flow)?.kind else { return }
+    let peer = datagramSockets[index].peer
+    guard peer == nil || peer == source, datagramSockets[index].waiting.count < Self.datagramQueueLimit else { return }
+    datagramSockets[index].waiting.append((payload, source, destination))
     wake(flow)
   }
 
   /// Gives the socket of `flow` a pending error.
   public mutating func fail(_ flow: FlowID, _ error: HostError) {
-    modify(flow) { $0.pendingError = error }
+    guard case .datagrams(let index)? = socket(flow)?.kind else { return }
+    datagramSockets[index].pendingError = error
     wake(flow)
   }
 
   /// Lets the socket of `flow` take so many more datagrams, nil for any number.
-  public mutating func limitDatagrams(of flow: FlowID, to quota: Int?) { modify(flow) { $0.sendQuota = quota } }
+  public mutating func limitDatagrams(of flow: FlowID, to quota: Int?) {
+    guard case .datagrams(let index)? = socket(flow)?.kind else { return }
+    datagramSockets[index].sendQuota = quota
+  }
 
   /// The flow of the datagram socket on `port`.
   public func datagramFlow(onPort port: UInt16) -> FlowID? {
-    for socket in sockets {
-      if let socket, case .datagrams(let state) = socket.kind, state.local.port == port { return socket.flow }
-    }
-    return nil
+    datagramSockets.first { $0.isOpen && $0.local.port == port }?.flow
   }
 
-  private mutating func datagramSocket(_ flow: FlowID, for purpose: String) -> DatagramSocket? {
-    if case .datagrams(let state)? = socket(flow)?.kind { return state }
+  private mutating func datagramSocket(_ flow: FlowID, for purpose: String) -> Int? {
+    if case .datagrams(let index)? = socket(flow)?.kind { return index }
     misuse("\(purpose) of a datagram socket that is not open", of: flow)
     return nil
-  }
-
-  private mutating func modify(_ flow: FlowID, _ body: (inout DatagramSocket) -> Void) {
-    guard case .datagrams(var state)? = socket(flow)?.kind else { return }
-    body(&state)
-    sockets[Int(flow.index)]?.kind = .datagrams(state)
   }
 }

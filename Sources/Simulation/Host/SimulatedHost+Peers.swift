@@ -92,17 +92,11 @@ extension SimulatedHost {
   public mutating func clientConnects(
     from peer: Endpoint, to listener: Endpoint, at local: Endpoint? = nil, service: RemoteService = RemoteService()
   ) -> ConnectionID? {
-    for index in sockets.indices {
-      guard let socket = sockets[index], case .listener(var state) = socket.kind, state.local == listener else {
-        continue
-      }
-      state.waiting.append((connections.count, peer, local ?? listener))
-      sockets[index]?.kind = .listener(state)
-      connections.append(Connection(flow: nil, remote: peer, state: .open, service: service))
-      wake(socket.flow)
-      return ConnectionID(index: connections.count - 1)
-    }
-    return nil
+    guard let index = listeners.firstIndex(where: { $0.isOpen && $0.local == listener }) else { return nil }
+    listeners[index].waiting.append((connections.count, peer, local ?? listener))
+    connections.append(Connection(flow: nil, remote: peer, state: .open, service: service))
+    wake(listeners[index].flow)
+    return ConnectionID(index: connections.count - 1)
   }
 
   mutating func fillReceiveBuffer(_ index: Int) {

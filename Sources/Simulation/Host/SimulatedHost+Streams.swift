@@ -39,13 +39,12 @@ extension SimulatedHost {
 
   /// Accepts the next connection of a listener.
   public mutating func accept(from listener: FlowID, as flow: FlowID) -> HostAccept {
-    guard case .listener(var state)? = socket(listener)?.kind else {
+    guard case .listener(let index)? = socket(listener)?.kind else {
       misuse("accept on a listener that is not open", of: listener)
       return .wouldBlock
     }
-    guard !state.waiting.isEmpty else { return .wouldBlock }
-    let entry = state.waiting.removeFirst()
-    sockets[Int(listener.index)]?.kind = .listener(state)
+    guard !listeners[index].waiting.isEmpty else { return .wouldBlock }
+    let entry = listeners[index].waiting.removeFirst()
     guard open(flow, .stream(entry.connection)) else {
       connections[entry.connection].peerSawReset = true
       return .failed(.exhausted)

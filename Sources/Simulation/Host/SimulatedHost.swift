@@ -26,6 +26,8 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
 
   var sockets: [Socket?] = []
   var connections: [Connection] = []
+  var listeners: [ListenerState] = []
+  var datagramSockets: [DatagramSocket] = []
   /// Ports taken by datagram sockets come from here where the preferred one is taken.
   var nextEphemeralPort: UInt16 = 32_768
   /// Datagrams that the core has sent, the oldest first.
@@ -40,9 +42,12 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
   /// A socket of the core's.
   struct Socket {
     enum Kind {
+      /// A place in `connections`.
       case stream(Int)
-      case listener(ListenerState)
-      case datagrams(DatagramSocket)
+      /// A place in `listeners`.
+      case listener(Int)
+      /// A place in `datagramSockets`.
+      case datagrams(Int)
     }
     let flow: FlowID
     var kind: Kind
@@ -51,7 +56,9 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
 
   /// A listening stream socket.
   struct ListenerState {
+    let flow: FlowID
     let local: Endpoint
+    var isOpen = true
     var waiting: [(connection: Int, peer: Endpoint, local: Endpoint)] = []
   }
 
@@ -100,8 +107,8 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
   private func readiness(of socket: Socket) -> HostReadiness {
     switch socket.kind {
     case .stream(let index): connections[index].readiness
-    case .listener(let state): state.waiting.isEmpty ? [] : .readable
-    case .datagrams(let state): state.readiness
+    case .listener(let index): listeners[index].waiting.isEmpty ? [] : .readable
+    case .datagrams(let index): datagramSockets[index].readiness
     }
   }
 
@@ -154,9 +161,11 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
     guard let socket = socket(flow) else { return misuse("closed, but it is not open", of: flow) }
     switch socket.kind {
     case .stream(let index): closeStream(index, abortively: abortively)
-    case .listener(let state):
-      for entry in state.waiting { connections[entry.connection].peerSawReset = true }
-    case .datagrams: break
+    case .listener(let index):
+      listeners[index].isOpen = false
+      for entry in listeners[index].waiting { connections[entry.connection].peerSawReset = true }
+    case .datagrams(let index):
+      datagramSockets[index].isOpen = false
     }
     forget(flow)
   }
@@ -164,17 +173,16 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
   /// Starts to listen on the host for a forward.
   public mutating func listen(_ flow: FlowID, for transport: Transport, on local: Endpoint) -> HostOpen {
     if let error = listenFailures[local] { return .failed(error) }
-    let isTaken = sockets.contains { socket in
-      switch socket?.kind {
-      case .listener(let state)?: transport == .tcp && state.local == local
-      case .datagrams(let state)?: transport == .udp && state.local == local
-      case .stream?, nil: false
-      }
-    }
-    guard !isTaken else { return .failed(.addressInUse) }
     switch transport {
-    case .tcp: return open(flow, .listener(ListenerState(local: local))) ? .ready : .failed(.exhausted)
-    case .udp: return open(flow, .datagrams(DatagramSocket(local: local))) ? .ready : .failed(.exhausted)
+    case .tcp:
+      guard !listeners.contains(where: { $0.isOpen && $0.local == local }) else { return .failed(.addressInUse) }
+      guard open(flow, .listener(listeners.count)) else { return .failed(.exhausted) }
+      listeners.append(ListenerState(flow: flow, local: local))
+    case .udp:
+      guard !datagramSockets.contains(where: { $0.isOpen && $0.local == local }) else { return .failed(.addressInUse) }
+      guard open(flow, .datagrams(datagramSockets.count)) else { return .failed(.exhausted) }
+      datagramSockets.append(DatagramSocket(flow: flow, local: local))
     }
+    return .ready
   }
 }

@@ -79,3 +79,12 @@ extension Lab {
   /// Datagrams that the core has sent, the oldest first.
   public var sentDatagrams: [SentDatagram] { host.sentDatagrams }
 }
+
+extension Lab {
+  /// The flows that there are now.
+  public var flows: [FlowSummary] {
+    var flows: [FlowSummary] = []
+    stack.forEachFlow { flows.append($0) }
+    return flows
+  }
+}

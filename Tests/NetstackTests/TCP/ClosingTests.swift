@@ -258,9 +258,9 @@ import Testing
       tcp.guest(.fin(seq: 1, ack: 2))
       tcp.stack(.ack(2, seq: 2))
       lab.advance(by: .seconds(59))
-      #expect(lab.flowStates == [.timeWait])
+      #expect(lab.flows.map(\.state) == [.timeWait])
       lab.advance(by: .seconds(2))
-      #expect(lab.flowStates.isEmpty)
+      #expect(lab.flows.isEmpty)
       #expect(lab.flowEnds == [.finished])
     }
   }
@@ -270,7 +270,7 @@ import Testing
       let tcp = try inTimeWait(lab)
       tcp.guest(.rst(seq: 2))
       tcp.silence(for: .seconds(1))
-      #expect(lab.flowStates == [.timeWait])
+      #expect(lab.flows.map(\.state) == [.timeWait])
     }
   }
 

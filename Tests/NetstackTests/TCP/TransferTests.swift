@@ -76,8 +76,8 @@ import Testing
     lab.run(for: .seconds(1200)) { connection.isFinished && server.sawEnd }
     #expect(server.bytes == plan.up)
     #expect(connection.received == plan.down)
-    #expect(connection.isFinished)
-    #expect(!connection.wasReset)
+    #expect(connection.isFinished, "\(lab.transcript)")
+    #expect(!connection.wasReset, "\(lab.transcript)")
     #expect(server.sawEnd)
     lab.advance(by: .seconds(300))
     #expect(lab.openSocketCount == 0)
