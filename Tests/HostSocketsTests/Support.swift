@@ -9,7 +9,7 @@ import Testing
 /// Host sockets with their event loop, as the stack's owner has them.
 final class Host {
   let queue: EventQueue
-  var sockets: HostSockets
+  var sockets: KernelSockets
   private var events = EventBuffer()
   private var told: [FlowID: HostReadiness] = [:]
   private var next: UInt32 = 0
@@ -17,7 +17,7 @@ final class Host {
 
   init(_ mode: PeekMode = .automatic, scratchLength: Int = 256 * 1024) throws {
     let queue = try EventQueue()
-    sockets = try HostSockets(
+    sockets = try KernelSockets(
       registrar: queue.registrar, maximumFlows: 1024, peekMode: mode, scratchLength: scratchLength)
     self.queue = queue
   }
@@ -70,7 +70,7 @@ final class Host {
 
   // The network's own calls: an expectation cannot look into a type that is not copyable.
 
-  var calls: HostSockets.CallCounts { sockets.calls }
+  var calls: KernelSockets.CallCounts { sockets.calls }
   var usesPeekOffset: Bool { sockets.usesPeekOffset }
   func connect(_ flow: FlowID, to endpoint: Endpoint) -> HostOpen { sockets.connect(flow, to: endpoint) }
   func finishConnecting(_ flow: FlowID) -> HostOpen { sockets.finishConnecting(flow) }

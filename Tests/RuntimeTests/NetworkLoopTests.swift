@@ -10,7 +10,7 @@ import Testing
 
 /// A loop whose turns the test takes, with a guest on each of its links.
 private final class LoopUnderTest {
-  private var loop: NetworkLoop<HostSockets>
+  private var loop: NetworkLoop<KernelSockets>
   private var guests: [GuestEnd] = []
   private let lines = Lines()
   let mailbox: Mailbox

@@ -8,4 +8,4 @@ protocol EventHost: HostNetwork, ~Copyable {
   mutating func readiness(of flow: FlowID, _ events: Events) -> HostReadiness
 }
 
-extension HostSockets: EventHost {}
+extension KernelSockets: EventHost {}

@@ -37,13 +37,13 @@ struct Setup: ~Copyable {
   }
 
   /// Makes the network with its links, forwards and name servers.
-  func makeLoop(links addresses: [LinkAddress]) throws -> NetworkLoop<HostSockets> {
+  func makeLoop(links addresses: [LinkAddress]) throws -> NetworkLoop<KernelSockets> {
     // First of all: threads that are started later block what this thread blocks.
     let signals = try SignalQueue(Signals.all)
     let queue = try EventQueue()
     let links = try openLinks(addresses, registrar: queue.registrar)
     let settings = NetworkSettings(network)
-    let host = try HostSockets(
+    let host = try KernelSockets(
       registrar: queue.registrar, maximumFlows: settings.maximumFlows, peekMode: PeekMode(options.peek))
     let stack = Stack(
       settings: settings, host: host,

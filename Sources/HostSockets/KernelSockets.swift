@@ -16,7 +16,7 @@ public import Primitives
 ///   and an end behind an error is never reported as an end.
 /// - Urgent data is part of the stream (SO_OOBINLINE), or reading over it would repeat one byte and lose another.
 /// - Closing with unread bytes would reset the connection and destroy what is queued: a clean close discards first.
-public struct HostSockets: ~Copyable {
+public struct KernelSockets: ~Copyable {
   /// System calls made, by kind, for tests and measurements.
   public struct CallCounts: Hashable, Sendable {
     /// Reads of streams.
@@ -117,7 +117,7 @@ public struct HostSockets: ~Copyable {
   }
 }
 
-extension HostSockets: HostNetwork {
+extension KernelSockets: HostNetwork {
   /// Starts to connect a stream.
   public mutating func connect(_ flow: FlowID, to destination: Endpoint) -> HostOpen {
     do throws(SystemError) {

@@ -5,7 +5,7 @@ import LinuxSystem
 public import Netstack
 import Primitives
 
-extension HostSockets {
+extension KernelSockets {
   /// Reads what waits by as few calls as the batch allows.
   ///
   /// An error that an earlier datagram caused does not keep others from being read, or they would stay without

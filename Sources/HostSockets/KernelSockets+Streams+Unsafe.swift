@@ -4,7 +4,7 @@ import Glibc
 import LinuxSystem
 public import Netstack
 
-extension HostSockets {
+extension KernelSockets {
   /// Reads without removing, by one scatter read.
   public mutating func receive(_ flow: FlowID, skipping: Int, into regions: inout ByteRegions) -> HostRead {
     let count = usesPeekOffset ? peek(flow, at: skipping, into: &regions) : skim(flow, skipping, into: &regions)
