@@ -96,6 +96,26 @@ extension SystemTests {
       try expectFailure(of: ["serve", "unix:\(first.socketPath)"], status: 1, naming: first.socketPath)
     }
 
+    @Test(arguments: [
+      (["serve", "unix:/nonexistent/link"], 1, "/nonexistent/link"),
+      (["serve", "--hostfwd", "tcp:127.0.0.1:x-:22", "unix:link"], 1, "tcp:127.0.0.1:x-:22"),
+      (["serve", "--mtu", "10", "unix:link"], 1, "mtu"),
+      (["serve", "--no-such-option", "unix:link"], 2, "--no-such-option"),
+      (["serve", "fd:77"], 1, "77"),
+      (["serve"], 2, "link"),
+    ])
+    func `what cannot work is said in a line`(arguments: [String], status: Int32, naming text: String) throws {
+      try expectFailure(of: arguments, status: status, naming: text)
+    }
+
+    @Test func `a forward to a port in use is an error that names it`() throws {
+      let server = try Server { _ in }
+      let folder = try ScratchFolder()
+      try expectFailure(
+        of: ["serve", "--hostfwd", "tcp:127.0.0.1:\(server.port)-:22", "unix:\(folder["link"])"], status: 1,
+        naming: "\(server.port)")
+    }
+
     private func expectEcho(through port: UInt16, of guest: Guest) throws {
       try guest.listen(on: "TCP4-LISTEN:7000,reuseaddr,fork", for: "PIPE")
       var connection = try Connection(to: port)
