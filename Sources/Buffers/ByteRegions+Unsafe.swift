@@ -31,6 +31,18 @@ public struct ByteRegions: ~Copyable, ~Escapable {
     }
   }
 
+  /// The bytes of run `index`, to read. (Reading them through the mutable span of the subscript costs an allocation.)
+  /// - Precondition: `index` is less than `count`.
+  @_lifetime(borrow self)
+  public borrowing func bytes(_ index: Int) -> Span<UInt8> {
+    precondition(index >= 0 && index < count, "no such region")
+    // SAFETY: the owner's memory outlives `self`; borrowing `self` keeps writers out.
+    let region = unsafe regions[index]
+    let span = unsafe Span<UInt8>(
+      _unsafeStart: region.base.assumingMemoryBound(to: UInt8.self), count: region.count)
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
   /// Shortens the list so that its runs hold at most `limit` bytes.
   public mutating func truncate(toByteCount limit: Int) {
     guard limit < byteCount else { return }

@@ -288,11 +288,15 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ count: Int, last: Int, of run: borrowing SlotRun, in sink: inout Sink
   ) {
     sums.removeAll(keepingCapacity: true)
-    var regions = sink.payload(of: run)
+    appendSums(of: sink.payload(of: run), count, last: last)
+  }
+
+  /// The regions are an argument: as a local variable the compiler puts them on the heap.
+  private mutating func appendSums(of regions: borrowing ByteRegions, _ count: Int, last: Int) {
     for segment in 0..<count {
-      let region = regions[segment]
+      let payload = regions.bytes(segment)
       var sum = InternetChecksum()
-      sum.add(segment == count - 1 ? region.span.extracting(0..<last) : region.span)
+      sum.add(payload.extracting(0..<(segment == count - 1 ? last : payload.count)))
       sums.append(sum.folded)
     }
   }
