@@ -58,8 +58,10 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
+    .target(name: "CAllocationCounter"),
     .executableTarget(
-      name: "Benchmarks", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation"],
+      name: "Benchmarks",
+      dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation", "CAllocationCounter"],
       swiftSettings: settings),
 
     .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: settings),

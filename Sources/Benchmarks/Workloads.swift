@@ -1,0 +1,114 @@
+import Buffers
+import Netstack
+import Primitives
+import Simulation
+
+/// Runs that warm up, and runs that count.
+private let warmUps = 20
+private let rounds = 200
+
+func measureGuestToHost(payload: Int, name: String) -> Measurement {
+  var measurement = Measurement(name)
+  let bench = Bench()
+  let connection = bench.connect(mss: 65_480)
+  let bytes = [UInt8](repeating: 0x5a, count: payload)
+  // Long frames take long to make.
+  let rounds = payload > 10_000 ? rounds / 4 : rounds
+  var place = 1
+  for round in 0..<(warmUps + rounds) {
+    bench.load((0..<Bench.batchSize).map { bench.segment(.ack, at: place + $0 * payload, ack: 1, payload: bytes) })
+    measurement.measure(isWarm: round >= warmUps) {
+      bench.receive()
+      return (Bench.batchSize, Bench.batchSize * payload)
+    }
+    place += Bench.batchSize * payload
+  }
+  guard bench.stack.host.byteCount(at: connection) == place - 1 else { fatalExit("\(name): bytes were lost") }
+  return measurement
+}
+
+func measureHostToGuest(mss: UInt16, name: String) -> Measurement {
+  var measurement = Measurement(name)
+  let bench = Bench()
+  let connection = bench.connect(mss: mss)
+  let bytes = [UInt8](repeating: 0x5a, count: Bench.batchSize * Int(mss))
+  let before = bench.sink.payloadBytes
+  for round in 0..<(warmUps + rounds) {
+    bench.stack.host.peerWrites(bytes, on: connection)
+    var isSent = false
+    while !isSent {
+      let (frames, sent) = (bench.sink.frames, bench.sink.payloadBytes)
+      measurement.measure(isWarm: round >= warmUps) {
+        bench.deliverEvents()
+        return (bench.sink.frames - frames, bench.sink.payloadBytes - sent)
+      }
+      // The guest acknowledges what came; the windows let the rest go.
+      bench.load([bench.segment(.ack, at: 1, ack: 1 + bench.sink.payloadBytes - before)])
+      let (later, more) = (bench.sink.frames, bench.sink.payloadBytes)
+      measurement.measure(isWarm: round >= warmUps) {
+        bench.receive()
+        return (bench.sink.frames - later, bench.sink.payloadBytes - more)
+      }
+      isSent = bench.stack.host.unreadByteCount(of: connection) == 0
+    }
+  }
+  guard bench.sink.payloadBytes - before == (warmUps + rounds) * bytes.count else { fatalExit("\(name): bytes were lost") }
+  return measurement
+}
+
+func measureDatagramsFromGuest(payload: Int, name: String) -> Measurement {
+  var measurement = Measurement(name)
+  let bench = Bench()
+  let datagram = PlainUDP(sourcePort: 5000, destinationPort: 9, payload: [UInt8](repeating: 0x5a, count: payload))
+  let frame = Bench.frame(.udp(datagram), to: IPv4Address(192, 0, 2, 1))
+  bench.load(Array(repeating: frame, count: Bench.batchSize))
+  for round in 0..<(warmUps + rounds) {
+    measurement.measure(isWarm: round >= warmUps) {
+      bench.receive()
+      return (Bench.batchSize, Bench.batchSize * payload)
+    }
+  }
+  guard bench.stack.host.calls.sentDatagrams == (warmUps + rounds) * Bench.batchSize else {
+    fatalExit("\(name): datagrams were lost")
+  }
+  return measurement
+}
+
+func measureDatagramsToGuest(payload: Int, name: String) -> Measurement {
+  var measurement = Measurement(name)
+  let bench = Bench()
+  let datagram = PlainUDP(sourcePort: 5000, destinationPort: 9, payload: [1])
+  bench.load([Bench.frame(.udp(datagram), to: IPv4Address(192, 0, 2, 1))])
+  bench.receive()
+  guard let flow = bench.stack.host.datagramFlow(onPort: 5000) else { fatalExit("\(name): no socket") }
+  let bytes = [UInt8](repeating: 0x5a, count: payload)
+  let before = bench.sink.frames
+  for round in 0..<(warmUps + rounds) {
+    for _ in 0..<Bench.batchSize {
+      bench.stack.host.deliver(bytes, from: Endpoint(IPv4Address(192, 0, 2, 1), port: 9), to: flow)
+    }
+    measurement.measure(isWarm: round >= warmUps) {
+      bench.deliverEvents()
+      return (Bench.batchSize, Bench.batchSize * payload)
+    }
+  }
+  guard bench.sink.frames - before == (warmUps + rounds) * Bench.batchSize else {
+    fatalExit("\(name): datagrams were lost")
+  }
+  return measurement
+}
+
+func measurePing(payload: Int, name: String) -> Measurement {
+  var measurement = Measurement(name)
+  let bench = Bench()
+  let request = PlainICMP(type: 8, rest: 1, payload: [UInt8](repeating: 0x5a, count: payload))
+  bench.load(Array(repeating: Bench.frame(.icmp(request), to: IPv4Address(10, 0, 2, 2)), count: Bench.batchSize))
+  for round in 0..<(warmUps + rounds) {
+    measurement.measure(isWarm: round >= warmUps) {
+      bench.receive()
+      return (Bench.batchSize, Bench.batchSize * payload)
+    }
+  }
+  guard bench.sink.frames == (warmUps + rounds) * Bench.batchSize else { fatalExit("\(name): answers were lost") }
+  return measurement
+}
