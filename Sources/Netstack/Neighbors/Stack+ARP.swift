@@ -6,13 +6,12 @@ import Wire
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// RFC 826: learns the sender, and answers for the gateway and the resolver.
   mutating func receiveARP<Sink: FrameSink & ~Copyable>(
-    _ message: ARPMessage, from hardware: MACAddress, on port: PortID, at now: Instant, into sink: inout Sink
+    _ message: ARPMessage, on port: PortID, at now: Instant, into sink: inout Sink
   ) {
+    guard message.senderMAC.isUnicast else { return drop(.badSource, on: port) }
     // The sender of a probe (RFC 5227) has no address yet: there is nothing to learn, but it is answered.
     if message.senderAddress != .any {
-      guard message.senderMAC.isUnicast, isGuestAddress(message.senderAddress) else {
-        return drop(.badSource, on: port)
-      }
+      guard isGuestAddress(message.senderAddress) else { return drop(.badSource, on: port) }
       learn(IPAddress(message.senderAddress), at: message.senderMAC, on: port, now)
     }
     guard message.operation == .request else { return }
@@ -23,7 +22,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let reply = ARPMessage(
       operation: .reply, senderMAC: own, senderAddress: message.targetAddress, targetMAC: message.senderMAC,
       targetAddress: message.senderAddress)
-    sendARP(reply, to: hardware, on: port, into: &sink)
+    sendARP(reply, to: message.senderMAC, on: port, into: &sink)
   }
 
   /// Where a packet to `address` goes; nil, and a question to the network, where that is not known.

@@ -17,7 +17,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       switch ethernet.etherType {
       case .arp:
         let packet = try ARPPacket(ethernet.payload)
-        receiveARP(packet.message, from: ethernet.source, on: descriptor.port, at: now, into: &sink)
+        receiveARP(packet.message, on: descriptor.port, at: now, into: &sink)
       case .ipv4:
         try receiveIPv4(frame, of: batch, from: ethernet.source, at: now, into: &sink)
       default:
