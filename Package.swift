@@ -64,6 +64,8 @@ let package = Package(
       dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation", "CAllocationCounter"],
       swiftSettings: settings),
 
+    .executableTarget(name: "LabScenarios", dependencies: ["Simulation"], swiftSettings: settings),
+
     .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: settings),
     .testTarget(name: "BuffersTests", dependencies: ["Primitives", "Buffers"], swiftSettings: settings),
     .testTarget(name: "WireTests", dependencies: ["Primitives", "Wire"], swiftSettings: settings),

@@ -52,7 +52,9 @@ func measureHostToGuest(mss: UInt16, name: String) -> Measurement {
       isSent = bench.stack.host.unreadByteCount(of: connection) == 0
     }
   }
-  guard bench.sink.payloadBytes - before == (warmUps + rounds) * bytes.count else { fatalExit("\(name): bytes were lost") }
+  guard bench.sink.payloadBytes - before == (warmUps + rounds) * bytes.count else {
+    fatalExit("\(name): bytes were lost")
+  }
   return measurement
 }
 

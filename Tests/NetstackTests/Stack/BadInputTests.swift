@@ -1,0 +1,212 @@
+import Netstack
+import Primitives
+import Simulation
+import Testing
+
+/// What no honest guest sends: dropped and counted, and a running flow takes no notice.
+@Suite struct BadInputTests {
+  /// Sends `frames` to a stack with a running flow, which is used before and after.
+  private func withRunningFlow(
+    framing: Lab.Framing = Lab.Framing(), _ frames: (RawConnection) -> [[UInt8]], _ check: (Lab) -> Void = { _ in }
+  ) throws {
+    var options = Lab.Options()
+    options.framing = framing
+    try withLab(options) { lab in
+      let (tcp, server) = try lab.established(RemoteService(echoes: true))
+      tcp.guest(.data("before", seq: 1, ack: 1))
+      tcp.stack(.ack(7, seq: 1))
+      tcp.stack(.data("before", seq: 1, ack: 7))
+      tcp.guest(.ack(7, seq: 7))
+      for frame in frames(tcp) { lab.guest.send(frame) }
+      _ = tcp.takeSegments()
+      check(lab)
+      tcp.guest(.data("after", seq: 7, ack: 7))
+      let answers = tcp.takeSegments().filter { !$0.payload.isEmpty }
+      #expect(answers.map(\.payload) == [Array("after".utf8)])
+      #expect(server.text == "beforeafter")
+      #expect(lab.flowEnds.isEmpty)
+    }
+  }
+
+  /// A good frame of each kind that the stack takes, but for those of the running flow.
+  private func goldenFrames(_ lab: Lab) -> [(name: String, bytes: [UInt8])] {
+    let (guest, gateway) = (lab.guest.address, IPv4Address(10, 0, 2, 2))
+    func frame(_ payload: PlainIPv4.Payload, to destination: IPv4Address) -> [UInt8] {
+      PlainFrame(
+        destination: lab.guest.gatewayMAC, source: lab.guest.mac,
+        .ipv4(PlainIPv4(from: guest, to: destination, payload))
+      ).encoded
+    }
+    var syn = PlainTCP()
+    (syn.sourcePort, syn.destinationPort, syn.flags) = (60_000, 80, .syn)
+    syn.options = [.mss(1460), .windowScale(7), .sackPermitted]
+    let udp = PlainUDP(sourcePort: 60_000, destinationPort: 7, payload: pattern(40))
+    let arp = PlainARP(operation: 1, senderMAC: lab.guest.mac, senderAddress: guest, targetAddress: gateway)
+    return [
+      ("TCP", frame(.tcp(syn), to: IPv4Address(192, 0, 2, 2))),
+      ("UDP", frame(.udp(udp), to: IPv4Address(192, 0, 2, 2))),
+      ("ICMP", frame(.icmp(PlainICMP(type: 8, rest: 1, payload: pattern(40))), to: gateway)),
+      ("ARP", PlainFrame(destination: .broadcast, source: lab.guest.mac, .arp(arp)).encoded),
+    ]
+  }
+
+  @Test func `frames shorter than an Ethernet header are dropped and counted`() throws {
+    try withRunningFlow { _ in
+      (0...13).map { [UInt8](repeating: 0xff, count: $0) }
+    } _: { lab in
+      #expect(lab.drops(.malformed) == 14)
+    }
+  }
+
+  @Test(arguments: [Lab.Framing(), Lab.Framing(headerLength: 134, pieceLength: 600)])
+  func `every prefix of a good frame is dropped`(framing: Lab.Framing) throws {
+    try withRunningFlow(framing: framing) { tcp in
+      goldenFrames(tcp.lab).flatMap { golden in (0..<golden.bytes.count).map { Array(golden.bytes[..<$0]) } }
+    } _: { lab in
+      #expect(lab.drops(.malformed) > 100)
+      #expect(lab.sentDatagrams.isEmpty)
+      #expect(lab.openSocketCount == 1)
+    }
+  }
+
+  @Test func `a good frame with one byte changed does no harm, wherever it is`() throws {
+    for flip in [UInt8(0x01), 0x80, 0xff] {
+      try withRunningFlow { tcp in
+        goldenFrames(tcp.lab).flatMap { golden in
+          // Beyond the source address: a changed one is another guest.
+          (12..<golden.bytes.count).map { place in
+            var bytes = golden.bytes
+            bytes[place] ^= flip
+            return bytes
+          }
+        }
+      } _: { lab in
+        #expect(lab.stack.observer.drops.count > 100)
+      }
+    }
+  }
+
+  @Test(arguments: UInt64(1)...20)
+  func `random bytes behind good Ethernet headers do no harm`(seed: UInt64) throws {
+    var dice = SeededGenerator(seed: seed)
+    try withRunningFlow { tcp in
+      let lab = tcp.lab
+      return (0..<300).map { _ in
+        let type: [UInt8] =
+          [[0x08, 0x00], [0x08, 0x06], [0x86, 0xdd], [0x12, 0x34]].randomElement(using: &dice) ?? []
+        let count = Int.random(in: 0...1600, using: &dice)
+        var bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &dice) }
+        // Often enough something that looks like a packet.
+        if !bytes.isEmpty && Bool.random(using: &dice) { bytes[0] = 0x45 }
+        let header = PlainFrame(destination: lab.guest.gatewayMAC, source: lab.guest.mac, .other(0, [])).encoded
+        return header.dropLast(2) + type + bytes
+      }
+    } _: { lab in
+      #expect(lab.stack.observer.drops.count >= 200)
+      #expect(lab.openSocketCount == 1)
+    }
+  }
+
+  /// Lies about lengths and offsets, each with valid checksums.
+  @Test(arguments: [
+    "header length", "total length beyond the frame", "total length below the header", "version", "data offset 4",
+    "data offset beyond the segment", "UDP length beyond the packet", "UDP length 7", "source is broadcast",
+  ])
+  func `headers that lie are dropped`(lie: String) throws {
+    try withRunningFlow { tcp in
+      [lyingFrame(lie, tcp.lab)]
+    } _: { lab in
+      #expect(lab.stack.observer.drops.count == 1, "\(lie)")
+      #expect(lab.sentDatagrams.isEmpty)
+      #expect(lab.openSocketCount == 1)
+    }
+  }
+
+  private func lyingFrame(_ lie: String, _ lab: Lab) -> [UInt8] {
+    let golden = goldenFrames(lab)
+    var (tcp, udp) = (golden[0].bytes, golden[1].bytes)
+    switch lie {
+    case "header length": udp[14] = 0x44
+    case "version": udp[14] = 0x65
+    case "total length beyond the frame": udp[16] = 0x05
+    case "total length below the header": (udp[16], udp[17]) = (0, 19)
+    case "UDP length beyond the packet": udp[39] = 200
+    case "UDP length 7": udp[39] = 7
+    case "data offset 4": tcp[46] = 0x40
+    case "data offset beyond the segment": tcp[46] = 0xf0
+    default: udp.replaceSubrange(6..<12, with: [UInt8](repeating: 0xff, count: 6))
+    }
+    if lie.hasPrefix("data offset") {
+      let segment = Array(tcp[34...]).withTCPChecksum(from: lab.guest.address, to: IPv4Address(192, 0, 2, 2))
+      return Array(tcp[..<34]) + segment
+    }
+    return udp.withIPv4Checksum
+  }
+
+  @Test func `fragments are dropped and counted`() throws {
+    try withRunningFlow { tcp in
+      var packet = PlainIPv4(from: tcp.lab.guest.address, to: IPv4Address(192, 0, 2, 2), .raw(pattern(64)), proto: 17)
+      packet.dontFragment = false
+      packet.moreFragments = true
+      return [PlainFrame(destination: tcp.lab.guest.gatewayMAC, source: tcp.lab.guest.mac, .ipv4(packet)).encoded]
+    } _: { lab in
+      #expect(lab.drops(.fragment) == 1)
+    }
+  }
+
+  @Test func `IP options are skipped and bytes behind the packet ignored`() {
+    withLab { lab in
+      var packet = PlainIPv4(
+        from: lab.guest.address, to: IPv4Address(192, 0, 2, 2),
+        .udp(PlainUDP(sourcePort: 5000, destinationPort: 7, payload: [1, 2, 3])))
+      packet.options = [1, 1, 1, 0]
+      let frame = PlainFrame(destination: lab.guest.gatewayMAC, source: lab.guest.mac, .ipv4(packet)).encoded
+      lab.guest.send(frame + [9, 9, 9, 9, 9])
+      lab.settle()
+      #expect(lab.sentDatagrams.map(\.payload) == [[1, 2, 3]])
+    }
+  }
+
+  @Test func `frames for another station are dropped`() throws {
+    try withRunningFlow { tcp in
+      var frame = goldenFrames(tcp.lab)[1].bytes
+      frame[4] ^= 1
+      return [frame]
+    } _: { lab in
+      #expect(lab.drops(.notForUs) == 1)
+      #expect(lab.sentDatagrams.isEmpty)
+    }
+  }
+
+  @Test func `a flood of SYNs ends in counted drops and leaves the running flow alone`() throws {
+    var options = Lab.Options()
+    options.settings.maximumFlows = 64
+    try withLab(options) { lab in
+      let (tcp, server) = try lab.established()
+      for port in UInt16(1)...500 {
+        var syn = PlainTCP()
+        (syn.sourcePort, syn.destinationPort, syn.flags, syn.options) = (port, 80, .syn, [.mss(1460)])
+        lab.guest.send(PlainIPv4(from: lab.guest.address, to: IPv4Address(192, 0, 2, 1), .tcp(syn)))
+      }
+      tcp.guest(.data("still here", seq: 1, ack: 1))
+      tcp.stack(.ack(11, seq: 1))
+      #expect(server.text == "still here")
+      #expect(lab.drops(.exhausted) >= 436)
+      lab.advance(by: .seconds(300))
+      #expect(lab.openSocketCount == 1)
+    }
+  }
+}
+
+extension [UInt8] {
+  /// A frame's bytes with its IPv4 header's checksum made valid.
+  fileprivate var withIPv4Checksum: [UInt8] {
+    var bytes = self
+    (bytes[24], bytes[25]) = (0, 0)
+    var sum: UInt32 = 0
+    for index in stride(from: 14, to: 34, by: 2) { sum += UInt32(bytes[index]) << 8 | UInt32(bytes[index + 1]) }
+    while sum >> 16 != 0 { sum = sum & 0xffff + sum >> 16 }
+    (bytes[24], bytes[25]) = (UInt8(truncatingIfNeeded: ~sum >> 8), UInt8(truncatingIfNeeded: ~sum))
+    return bytes
+  }
+}
