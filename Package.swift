@@ -73,6 +73,9 @@ let package = Package(
       name: "NetstackTests", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation"],
       swiftSettings: settings),
     .testTarget(
+      name: "SimulationTests", dependencies: ["Primitives", "Buffers", "Netstack", "Simulation"],
+      swiftSettings: settings),
+    .testTarget(
       name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux", "Primitives"], swiftSettings: settings),
     .testTarget(
       name: "HostSocketsTests",

@@ -97,7 +97,7 @@ struct TCPWitness {
     if !segment.flags.contains(.ack) { faults.append("a segment without ACK") }
     if !segment.options.isEmpty { faults.append("options that were never agreed on") }
     faults += checkAcknowledgment(segment)
-    faults += checkWindow(segment)
+    faults += checkWindow(segment, scale: effectiveStackScale)
     faults += checkData(segment, at: segment.sequence - stackStart)
     return faults
   }
@@ -113,6 +113,8 @@ struct TCPWitness {
       if segment.windowScale != nil && guestScale == nil { faults.append("window scale that was not offered") }
       if segment.options.contains(.sackPermitted) { faults.append("SACK is permitted but not implemented") }
       faults += checkAcknowledgment(segment)
+      // RFC 7323 section 2.2: the window of a SYN is never scaled.
+      faults += checkWindow(segment, scale: 0)
     }
     return faults
   }
@@ -153,8 +155,7 @@ struct TCPWitness {
   }
 
   /// RFC 9293 section 3.8.6: the right edge does not move back, but for what the scaling rounds off (RFC 7323 2.4).
-  private mutating func checkWindow(_ segment: PlainTCP) -> [String] {
-    let scale = effectiveStackScale
+  private mutating func checkWindow(_ segment: PlainTCP, scale: UInt8) -> [String] {
     let edge = segment.acknowledgment + Int(segment.window) << Int(scale)
     defer { windowEdge = SequenceNumber.later(windowEdge ?? edge, edge) }
     guard let windowEdge, windowEdge - edge >= 1 << Int(scale) else { return [] }
