@@ -159,7 +159,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       case .connected, .forwarded: remote = udp[slot].remote
       case .mapping:
         guard peers.contains(source.address, of: id) else {
-          drop(.filtered, on: .first)
+          drop(.filtered, on: neighbors[udp[slot].neighbor].port)
           continue
         }
         remote = source
