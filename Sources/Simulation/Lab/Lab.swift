@@ -245,6 +245,18 @@ public final class Lab {
     carryOn()
   }
 
+  /// The link loses its peer: nothing goes to the guest until `attach`.
+  public func detach() {
+    stack.detach(.first, at: now, into: &sink)
+    carryOn()
+  }
+
+  /// The link has a peer again.
+  public func attach() {
+    stack.attach(.first, at: now, into: &sink)
+    carryOn()
+  }
+
   /// Carries out a command.
   public func apply(_ command: Command) throws(CommandError) {
     try stack.apply(command, at: now, into: &sink)
