@@ -164,11 +164,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if let id = flows.find(key), case .udp(let slot) = flows.slot(of: id) { return (id, slot) }
     let kind = UDPFlow.Kind.forwarded(listener: listener, client: client, local: local)
     let flow = UDPFlow(kind, guest: forward.guest, remote: remote, host: client)
-    guard let slot = udp.insert(flow) else { return nil }
-    guard let id = flows.insert(.udp(slot), key: key) else {
-      udp.remove(at: slot)
-      return nil
-    }
+    guard let (id, slot) = insert(flow, key: key) else { return nil }
     observer.opened(summary(of: flow, id))
     return (id, slot)
   }

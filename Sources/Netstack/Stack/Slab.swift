@@ -13,9 +13,6 @@ struct Slab<Element>: ~Copyable {
     elements = UniqueArray(minimumCapacity: capacity)
   }
 
-  /// The number of values held.
-  var count: Int { elements.count - free.count }
-
   /// Stores `element` and returns its place, or nil where the slab is full.
   mutating func insert(_ element: Element) -> UInt32? {
     if let place = free.popLast() {

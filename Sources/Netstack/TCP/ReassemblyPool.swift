@@ -20,8 +20,6 @@ struct ReassemblyPool: ~Copyable {
   struct Node {
     var sequence: SequenceNumber
     var next: Int32
-    /// The first byte within the block that is still wanted.
-    var offset: UInt16
     var count: UInt16
 
     var end: SequenceNumber { sequence + Int(count) }
@@ -71,7 +69,7 @@ struct ReassemblyPool: ~Copyable {
         var part = slice
         part.count = step
         blocks.fill(Int(block), with: part, of: batch)
-        nodes[Int(block)] = Node(sequence: sequence, next: node, offset: 0, count: UInt16(step))
+        nodes[Int(block)] = Node(sequence: sequence, next: node, count: UInt16(step))
         link(block, behind: previous, before: node, in: &queue)
         previous = block
       } else {
@@ -92,7 +90,7 @@ struct ReassemblyPool: ~Copyable {
       let entry = nodes[Int(node)]
       let old = next - entry.sequence
       if old < Int(entry.count) {
-        let slice = PayloadSlice(frame: Int(node), offset: Int(entry.offset) + old, count: Int(entry.count) - old)
+        let slice = PayloadSlice(frame: Int(node), offset: old, count: Int(entry.count) - old)
         slices.append(slice)
         next = entry.end
       }
@@ -121,7 +119,7 @@ struct ReassemblyPool: ~Copyable {
       return block
     }
     guard nodes.count < Self.blockCount else { return nil }
-    nodes.append(Node(sequence: SequenceNumber(0), next: Self.none, offset: 0, count: 0))
+    nodes.append(Node(sequence: SequenceNumber(0), next: Self.none, count: 0))
     return Int32(nodes.count - 1)
   }
 

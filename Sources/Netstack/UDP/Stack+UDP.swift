@@ -70,11 +70,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   private mutating func openFlow(_ flow: UDPFlow, key: FlowKey, connectedTo target: Endpoint?) -> FlowID? {
-    guard let slot = udp.insert(flow) else { return nil }
-    guard let id = flows.insert(.udp(slot), key: key) else {
-      udp.remove(at: slot)
-      return nil
-    }
+    guard let (id, slot) = insert(flow, key: key) else { return nil }
     let family = (target ?? flow.remote).address.family
     let opened = host.openDatagrams(id, family: family, destination: target, preferredPort: flow.guest.port)
     if case .failed = opened {
@@ -84,6 +80,16 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     observer.opened(summary(of: flow, id))
     return id
+  }
+
+  /// Takes a flow into the tables; nil where they are full.
+  mutating func insert(_ flow: UDPFlow, key: FlowKey) -> (FlowID, UInt32)? {
+    guard let slot = udp.insert(flow) else { return nil }
+    guard let id = flows.insert(.udp(slot), key: key) else {
+      udp.remove(at: slot)
+      return nil
+    }
+    return (id, slot)
   }
 
   /// Lets a datagram wait for the end of the batch, when all of a flow's go out together.

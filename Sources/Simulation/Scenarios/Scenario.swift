@@ -97,8 +97,11 @@ public struct Scenario {
     let listener = Endpoint(.loopback, port: 8080)
     let guest = Endpoint(lab.guest.address, port: 80)
     for transport in [Transport.tcp, .udp] {
-      // A refusal would show in the digest.
-      try? lab.apply(.addForward(PortForward(transport: transport, host: listener, guest: guest)))
+      do throws(CommandError) {
+        try lab.apply(.addForward(PortForward(transport: transport, host: listener, guest: guest)))
+      } catch {
+        preconditionFailure("the simulated host refuses a forward: \(error)")
+      }
     }
     lab.guest.listen(on: 80)
     let clients = (1...20).compactMap { number in
