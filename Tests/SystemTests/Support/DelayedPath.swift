@@ -4,6 +4,7 @@ import Primitives
 
 /// A path between two TAP devices with a delay, a rate and a queue before it, each way.
 final class DelayedPath: @unchecked Sendable {
+  // Nothing here changes after `init`; the descriptors are read and written by the one thread that it starts.
   private let ends: (TAP, TAP)
   private let delay: Interval
   private let bytesPerSecond: Int

@@ -4,6 +4,7 @@ import Primitives
 
 /// Joins a TAP device with culvert's UNIX socket: a namespace as the guest.
 final class FramePump: @unchecked Sendable {
+  // Nothing here changes after `init`; the descriptors are read and written by the one thread that it starts.
   private static let limit = 1 << 20
 
   private let tap: TAP
