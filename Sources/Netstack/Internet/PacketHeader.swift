@@ -77,4 +77,10 @@ struct PacketContext {
   /// Bytes behind the IP header.
   var byteCount: Int
   var checksum: ChecksumState
+  /// Time to live, or hop limit, as received.
+  var hopLimit: UInt8
+  /// DSCP and ECN, as received (RFC 2474, RFC 3168).
+  var trafficClass: UInt8
+  /// Whether the sender lets routers fragment the packet; never so in IPv6.
+  var mayFragment: Bool
 }

@@ -17,7 +17,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     var context = PacketContext(
       frame: frame, port: descriptor.port, neighbor: 0, source: IPAddress(packet.source),
       destination: IPAddress(packet.destination), offset: EthernetHeader.length + packet.headerLength,
-      byteCount: packet.payloadLength, checksum: descriptor.checksum)
+      byteCount: packet.payloadLength, checksum: descriptor.checksum, hopLimit: packet.timeToLive,
+      trafficClass: packet.dscpECN, mayFragment: !packet.dontFragment)
     guard packet.source != .any else {
       // Only a client that is asking for an address speaks without one (RFC 2131 section 4.1).
       guard packet.proto == .udp else { return drop(.badSource, on: descriptor.port) }

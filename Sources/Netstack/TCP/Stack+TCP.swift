@@ -81,113 +81,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if !tcp[slot].work.isEmpty || tcp[slot].discardByteCount > 0 { enqueue(id, slot) }
   }
 
-  // MARK: Opening
-
-  /// A segment that belongs to no connection: a SYN may begin one.
-  private mutating func openTCP<Sink: FrameSink & ~Copyable>(
-    _ arrival: TCPArrival, _ guest: Endpoint, _ remote: Endpoint, _ context: PacketContext,
-    of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
-  ) {
-    guard !arrival.flags.contains(.rst) else { return drop(.noFlow, on: context.port) }
-    guard arrival.flags.intersection([.syn, .ack, .fin]) == .syn, guest.port != 0, remote.port != 0 else {
-      drop(.noFlow, on: context.port)
-      // RFC 9293 section 3.10.7.1. What no TCP sends (SYN with FIN, nothing at all) is not worth an answer.
-      if arrival.flags.contains(.ack) && !arrival.flags.isSuperset(of: [.syn, .fin]) {
-        sendReset(to: arrival, context, at: now, into: &sink)
-      }
-      return
-    }
-    switch policy.verdict(.tcp, to: remote) {
-    case .connect(let target):
-      connectTCP(arrival, guest, remote, target, context, at: now, into: &sink)
-    case .reset:
-      drop(.forbiddenDestination, on: context.port)
-      sendReset(to: arrival, context, at: now, into: &sink)
-    case .reject(let code):
-      drop(.forbiddenDestination, on: context.port)
-      sendError(.unreachable(code), context, of: batch, at: now, into: &sink)
-    case .drop(let reason):
-      drop(reason, on: context.port)
-    case .local, .inspect, .pending:
-      preconditionFailure("not a verdict on a connection")
-    }
-  }
-
-  private mutating func connectTCP<Sink: FrameSink & ~Copyable>(
-    _ arrival: TCPArrival, _ guest: Endpoint, _ remote: Endpoint, _ target: Endpoint, _ context: PacketContext,
-    at now: Instant, into sink: inout Sink
-  ) {
-    let key = FlowKey(.tcp, guest: guest, remote: remote)
-    var connection = TCPConnection(
-      fromGuest: guest, to: remote, host: target, syn: arrival, mtu: neighbors[context.neighbor].mtu,
-      initialSend: initialSequence(key, at: now), at: now)
-    connection.neighbor = context.neighbor
-    guard let (id, slot) = insert(connection, key: key) else {
-      drop(.exhausted, on: context.port)
-      return sendReset(to: arrival, context, at: now, into: &sink)
-    }
-    settle(host.connect(id, to: target), id, slot, at: now, into: &sink)
-  }
-
-  /// Bytes of IP and TCP headers, by which an MSS option falls short of a packet's length.
-  private func headerAllowance(_ guest: Endpoint) -> Int {
-    PacketHeader.internetLength(guest.address.family) + TCPHeader.minimumLength
-  }
-
-  mutating func insert(_ connection: TCPConnection, key: FlowKey?) -> (FlowID, UInt32)? {
-    guard let slot = tcp.insert(connection) else { return nil }
-    guard let id = flows.insert(.tcp(slot), key: key) else {
-      tcp.remove(at: slot)
-      return nil
-    }
-    return (id, slot)
-  }
-
-  /// RFC 6528: a clock of 4 microseconds plus a secret function of the connection's name.
-  func initialSequence(_ key: FlowKey, at now: Instant) -> SequenceNumber {
-    let hash = sequenceHash.hash(
-      key.guest.mapped.high, key.guest.mapped.low, key.remote.mapped.high, key.remote.mapped.low, key.word)
-    let clock = UInt32(truncatingIfNeeded: now.nanoseconds / 4000)
-    return SequenceNumber(clock &+ UInt32(truncatingIfNeeded: hash))
-  }
-
-  /// The host's connect has come to something, or not yet.
-  private mutating func settle<Sink: FrameSink & ~Copyable>(
-    _ result: HostOpen, _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
-  ) {
-    switch result {
-    case .inProgress: break
-    case .ready:
-      tcp[slot].hostConnected(at: now)
-      _ = tcp[slot].openWindow(space: host.sendSpace(id))
-      afterwards(id, slot)
-    case .failed(let error): refuse(error, id, slot, at: now, into: &sink)
-    }
-  }
-
-  /// The host's connect failed: the guest's SYN is answered as the guest's own connect would have been.
-  private mutating func refuse<Sink: FrameSink & ~Copyable>(
-    _ error: HostError, _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
-  ) {
-    var code: RejectCode?
-    switch error {
-    case .hostUnreachable, .timedOut: code = .host
-    case .networkUnreachable: code = .network
-    case .forbidden: code = .prohibited
-    case .refused, .reset, .addressInUse, .addressUnavailable, .exhausted, .messageTooLong, .other: break
-    }
-    if let code {
-      let connection = tcp[slot]
-      sendError(
-        .unreachable(code), .tcp, from: connection.guest, to: connection.remote,
-        word: connection.initialReceive.value, hint: tcp[slot].neighbor, at: now, into: &sink)
-    } else {
-      sendReset(id, slot, at: now, into: &sink)
-    }
-    if error == .exhausted { drop(.exhausted, on: neighbors[tcp[slot].neighbor].port) }
-    forgetTCP(id, slot, .failed(error))
-  }
-
   // MARK: The host's events
 
   /// The host reports a change of a TCP flow.
@@ -259,7 +152,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// Forgets a connection whose socket is closed.
-  private mutating func forgetTCP(_ id: FlowID, _ slot: UInt32, _ end: FlowEnd) {
+  mutating func forgetTCP(_ id: FlowID, _ slot: UInt32, _ end: FlowEnd) {
     // In TIME-WAIT it was told already.
     if !tcp[slot].isHostClosed { observer.closed(summary(of: tcp[slot], id), end: end) }
     pool.releaseAll(in: &tcp[slot].reassembly)
