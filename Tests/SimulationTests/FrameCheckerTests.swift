@@ -78,7 +78,8 @@ import Testing
       ("moves back", fromStack(.ack, 5001, 1001, window: 2000)),
       ("a guest that takes 1000", fromStack(.ack, 5001, 1001, bytes(1001))),
       ("leaves a gap", fromStack(.ack, 5002, 1001, bytes(10))),
-      ("never agreed", fromStack(.ack, 5001, 1001, options: [.mss(1460)])),
+      ("option 2 behind the handshake", fromStack(.ack, 5001, 1001, options: [.mss(1460)])),
+      ("timestamps against", fromStack(.ack, 5001, 1001, options: [.timestamps(1, echo: 2)])),
       ("without ACK", fromStack(.psh, 5001, 1001, bytes(10))),
       ("a reset with data", fromStack(.rst, 5001, 1001, bytes(1))),
     ]

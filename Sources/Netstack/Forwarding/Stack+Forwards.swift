@@ -64,14 +64,15 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     for _ in 0..<Self.acceptBudget {
       // The connection's name must exist before its socket; its ends are known only behind that.
       let unnamed = TCPConnection(
-        toGuest: forward.guest, from: forward.guest, host: forward.host, mtu: defaultMTU,
-        initialSend: SequenceNumber(0), at: now)
+        toGuest: forward.guest, from: forward.guest, host: forward.host, initialSend: SequenceNumber(0),
+        timestampOffset: 0, at: now)
       guard let (id, slot) = insert(unnamed, key: nil) else {
         drop(.exhausted, on: .first)
         return true
       }
       switch host.accept(from: listener, as: id) {
       case .accepted(let peer, _):
+        handshakeBegan(id, slot)
         name(id, slot, forward, client: peer, at: now, into: &sink)
       case .wouldBlock:
         discard(id, slot)
@@ -103,8 +104,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     let key = FlowKey(.tcp, guest: forward.guest, remote: remote)
     tcp[slot] = TCPConnection(
-      toGuest: forward.guest, from: remote, host: client, mtu: defaultMTU, initialSend: initialSequence(key, at: now),
-      at: now)
+      toGuest: forward.guest, from: remote, host: client, initialSend: initialSequence(key, at: now),
+      timestampOffset: timestampOffset(key), at: now)
     flows.setKey(key, of: id)
     afterwards(id, slot)
   }

@@ -61,6 +61,9 @@ struct FlowTable: ~Copyable {
   /// The number of flows.
   var count: Int { entries.count - free.count }
 
+  /// Whether there is no place for another.
+  var isFull: Bool { free.isEmpty && entries.count >= capacity }
+
   /// Adds a flow whose state is at `slot`; without a key it is found by its name alone. Nil where the table is full.
   /// - Precondition: no flow has the key.
   mutating func insert(_ slot: FlowSlot, key: FlowKey?) -> FlowID? {

@@ -1,6 +1,7 @@
 import BasicContainers
 import Buffers
 import Primitives
+import Wire
 
 /// Payload that came before its turn: behind a gap, or more than the host's socket took.
 ///
@@ -20,6 +21,8 @@ struct ReassemblyPool: ~Copyable {
   struct Node {
     var sequence: SequenceNumber
     var next: Int32
+    /// Counts up from node to node: the greatest came last.
+    var stamp: UInt32 = 0
     var count: UInt16
 
     var end: SequenceNumber { sequence + Int(count) }
@@ -35,6 +38,7 @@ struct ReassemblyPool: ~Copyable {
   private var blocks = BlockPool(count: ReassemblyPool.blockCount, blockSize: ReassemblyPool.blockSize)
   private var nodes = UniqueArray<Node>(minimumCapacity: ReassemblyPool.blockCount)
   private var firstFree = ReassemblyPool.none
+  private var lastStamp: UInt32 = 0
 
   /// The pool's memory, in which the slices of `gather` lie.
   var batch: FrameBatch {
@@ -69,7 +73,8 @@ struct ReassemblyPool: ~Copyable {
         var part = slice
         part.count = step
         blocks.fill(Int(block), with: part, of: batch)
-        nodes[Int(block)] = Node(sequence: sequence, next: node, count: UInt16(step))
+        lastStamp &+= 1
+        nodes[Int(block)] = Node(sequence: sequence, next: node, stamp: lastStamp, count: UInt16(step))
         link(block, behind: previous, before: node, in: &queue)
         previous = block
       } else {
@@ -97,6 +102,24 @@ struct ReassemblyPool: ~Copyable {
       node = entry.next
     }
     return next - sequence
+  }
+
+  /// RFC 2018 section 4: the ranges that lie behind a gap, the one that grew last first.
+  func blocks(behind sequence: SequenceNumber, in queue: Queue) -> SACKBlocks {
+    var newest = NewestRanges()
+    var node = queue.first
+    while node != Self.none {
+      let start = nodes[Int(node)].sequence
+      var (end, stamp) = (start, nodes[Int(node)].stamp)
+      while node != Self.none && nodes[Int(node)].sequence == end {
+        end = nodes[Int(node)].end
+        if Int32(bitPattern: nodes[Int(node)].stamp &- stamp) > 0 { stamp = nodes[Int(node)].stamp }
+        node = nodes[Int(node)].next
+      }
+      // What begins at RCV.NXT waits for the host, and behind no gap.
+      if start > sequence { newest.insert(SACKBlock(start: start, end: end), stamp) }
+    }
+    return newest.blocks
   }
 
   /// Gives back everything before `sequence`.
@@ -136,5 +159,33 @@ struct ReassemblyPool: ~Copyable {
     queue.blockCount -= 1
     nodes[Int(block)].next = firstFree
     firstFree = block
+  }
+}
+
+/// The ranges with the highest stamps, as many as a header has room for, in falling order.
+private struct NewestRanges {
+  private(set) var blocks = SACKBlocks()
+  private var stamps: InlineArray<4, UInt32> = .init(repeating: 0)
+
+  mutating func insert(_ block: SACKBlock, _ stamp: UInt32) {
+    var sorted = SACKBlocks()
+    var sortedStamps = stamps
+    var isPlaced = false
+    for index in 0..<blocks.count {
+      if !isPlaced && Int32(bitPattern: stamp &- stamps[index]) > 0 {
+        place(block, stamp, in: &sorted, &sortedStamps)
+        isPlaced = true
+      }
+      place(blocks[index], stamps[index], in: &sorted, &sortedStamps)
+    }
+    if !isPlaced { place(block, stamp, in: &sorted, &sortedStamps) }
+    (blocks, stamps) = (sorted, sortedStamps)
+  }
+
+  private func place(
+    _ block: SACKBlock, _ stamp: UInt32, in blocks: inout SACKBlocks, _ stamps: inout InlineArray<4, UInt32>
+  ) {
+    if blocks.count < SACKBlocks.capacity { stamps[blocks.count] = stamp }
+    blocks.append(block)
   }
 }

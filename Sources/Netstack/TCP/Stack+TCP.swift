@@ -50,10 +50,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ arrival: TCPArrival, _ id: FlowID, _ slot: UInt32, _ context: PacketContext,
     of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
   ) -> TCPOutcome {
-    let outcome = tcp[slot].arrive(arrival, mtu: neighbors[context.neighbor].mtu, at: now)
+    let outcome = tcp[slot].arrive(arrival, mtu: neighbors[context.neighbor].mtu, at: now, &scoreboard)
     switch outcome {
     case .carryOn, .reopen: break
-    case .established: observer.opened(summary(of: tcp[slot], id))
+    case .established:
+      handshakeEnded(slot)
+      observer.opened(summary(of: tcp[slot], id))
     case .deliver(let payload):
       if tcp[slot].deliveries.isEmpty { touched.append(id) }
       payloads.append(payload, to: &tcp[slot].deliveries)
@@ -107,9 +109,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func timerFiredTCP<Sink: FrameSink & ~Copyable>(
     _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
   ) {
-    switch tcp[slot].timerFired(at: now) {
+    switch tcp[slot].timerFired(at: now, &scoreboard) {
     case .carryOn: break
     case .probe: probe(id, slot, at: now, into: &sink)
+    case .keepAlive: askWhetherAlive(slot, at: now, into: &sink)
     case .abort:
       sendReset(id, slot, at: now, into: &sink)
       return endTCP(id, slot, .timedOut, abortively: true)
@@ -132,6 +135,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       return endTCP(id, slot, end, abortively: true)
     }
     pool.releaseAll(in: &tcp[slot].reassembly)
+    scoreboard.releaseAll(in: &tcp[slot].sacked)
     tcp[slot].beginDraining(at: now)
     timers.set(tcp[slot].nextDeadline, for: id.index)
   }
@@ -155,7 +159,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func forgetTCP(_ id: FlowID, _ slot: UInt32, _ end: FlowEnd) {
     // In TIME-WAIT it was told already.
     if !tcp[slot].isHostClosed { observer.closed(summary(of: tcp[slot], id), end: end) }
+    if tcp[slot].isHalfOpen { handshakeEnded(slot) }
     pool.releaseAll(in: &tcp[slot].reassembly)
+    scoreboard.releaseAll(in: &tcp[slot].sacked)
     timers.set(.never, for: id.index)
     flows.remove(id)
     tcp.remove(at: slot)

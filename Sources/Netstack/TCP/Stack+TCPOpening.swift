@@ -20,7 +20,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     switch policy.verdict(.tcp, to: remote) {
     case .connect(let target):
-      connectTCP(arrival, guest, remote, target, context, at: now, into: &sink)
+      connectTCP(arrival, guest, remote, target, context, of: batch, at: now, into: &sink)
     case .reset:
       drop(.forbiddenDestination, on: context.port)
       sendReset(to: arrival, context, at: now, into: &sink)
@@ -36,18 +36,27 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   private mutating func connectTCP<Sink: FrameSink & ~Copyable>(
     _ arrival: TCPArrival, _ guest: Endpoint, _ remote: Endpoint, _ target: Endpoint, _ context: PacketContext,
-    at now: Instant, into sink: inout Sink
+    of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
   ) {
     let key = FlowKey(.tcp, guest: guest, remote: remote)
     var connection = TCPConnection(
       fromGuest: guest, to: remote, host: target, syn: arrival, mtu: neighbors[context.neighbor].mtu,
-      initialSend: initialSequence(key, at: now), at: now)
+      initialSend: initialSequence(key, at: now), timestampOffset: timestampOffset(key), at: now)
     connection.neighbor = context.neighbor
     guard let (id, slot) = insert(connection, key: key) else {
       drop(.exhausted, on: context.port)
       return sendReset(to: arrival, context, at: now, into: &sink)
     }
+    handshakeBegan(id, slot)
+    keepDataOfSynchronize(arrival, slot, of: batch)
     settle(host.connect(id, to: target), id, slot, at: now, into: &sink)
+  }
+
+  /// RFC 9293 section 3.10.7.2: data that comes with a SYN waits for the handshake's end. It is not acknowledged before,
+  /// and so what does not fit is not lost.
+  private mutating func keepDataOfSynchronize(_ arrival: TCPArrival, _ slot: UInt32, of batch: borrowing FrameBatch) {
+    guard arrival.payload.count > 0, arrival.payload.count <= settings.mtu else { return }
+    _ = pool.insert(arrival.payload, of: batch, at: arrival.sequence + 1, into: &tcp[slot].reassembly)
   }
 
   /// Bytes of IP and TCP headers, by which an MSS option falls short of a packet's length.
@@ -55,7 +64,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     PacketHeader.internetLength(guest.address.family) + TCPHeader.minimumLength
   }
 
+  /// Takes a connection that begins into the tables; nil where they are full of others that are of use.
   mutating func insert(_ connection: TCPConnection, key: FlowKey?) -> (FlowID, UInt32)? {
+    if flows.isFull && !makeRoomForConnection() { return nil }
     guard let slot = tcp.insert(connection) else { return nil }
     guard let id = flows.insert(.tcp(slot), key: key) else {
       tcp.remove(at: slot)
@@ -70,6 +81,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       key.guest.mapped.high, key.guest.mapped.low, key.remote.mapped.high, key.remote.mapped.low, key.word)
     let clock = UInt32(truncatingIfNeeded: now.nanoseconds / 4000)
     return SequenceNumber(clock &+ UInt32(truncatingIfNeeded: hash))
+  }
+
+  /// RFC 7323 section 5.4: a secret function of the connection's name, so that our uptime stays our own.
+  func timestampOffset(_ key: FlowKey) -> UInt32 {
+    let hash = sequenceHash.hash(
+      key.guest.mapped.high, key.guest.mapped.low, key.remote.mapped.high, key.remote.mapped.low, key.word | 1 << 63)
+    return UInt32(truncatingIfNeeded: hash)
   }
 
   /// The host's connect has come to something, or not yet.
@@ -99,9 +117,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     if let code {
       let connection = tcp[slot]
-      let quote = QuotedPacket.tcp(
-        from: connection.guest, to: connection.remote, sequence: connection.initialReceive)
-      sendError(.unreachable(code), about: quote, hint: connection.neighbor, at: now, into: &sink)
+      sendError(
+        .unreachable(code), .tcp, from: connection.guest, to: connection.remote,
+        word: connection.initialReceive.value, hint: tcp[slot].neighbor, at: now, into: &sink)
     } else {
       sendReset(id, slot, at: now, into: &sink)
     }

@@ -9,10 +9,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func sendSynchronize<Sink: FrameSink & ~Copyable>(
     _ slot: UInt32, _ path: GuestPath, at now: Instant, into sink: inout Sink
   ) -> Bool {
-    var options = TCPOptions()
     let headers = PacketHeader.internetLength(tcp[slot].guest.address.family) + TCPHeader.minimumLength
+    // RFC 7323 section 2.2, RFC 2018 section 2: in a SYN-ACK only what the SYN had.
+    var options = tcp[slot].options(at: now)
     options.mss = UInt16(clamping: settings.mtu - headers)
-    // RFC 7323 section 2.2: in a SYN-ACK only if the SYN had it.
+    options.isSACKPermitted = tcp[slot].agreed.contains(.selectiveAcknowledgments)
     if tcp[slot].receiveScale > 0 { options.windowScale = tcp[slot].receiveScale }
     let isAnswer = tcp[slot].state == .synReceived
     let header = TCPHeader(
@@ -33,9 +34,41 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Sends a segment without payload; false where the link had no room.
   mutating func sendControl<Sink: FrameSink & ~Copyable>(
-    _ slot: UInt32, _ path: GuestPath, _ flags: TCPFlags, at sequence: SequenceNumber, into sink: inout Sink
+    _ slot: UInt32, _ path: GuestPath, _ flags: TCPFlags, sequence: SequenceNumber, at now: Instant,
+    into sink: inout Sink
   ) -> Bool {
-    sendControl(tcpHeader(slot, flags, at: sequence), slot, path, into: &sink)
+    sendControl(tcpHeader(slot, flags, sequence: sequence, at: now), slot, path, into: &sink)
+  }
+
+  /// Sends the acknowledgments that a connection owes: one, or one for each segment that came out of order; false
+  /// where the link had no room.
+  mutating func sendAcknowledgments<Sink: FrameSink & ~Copyable>(
+    _ slot: UInt32, _ path: GuestPath, at now: Instant, into sink: inout Sink
+  ) -> Bool {
+    // Where the acknowledgment number moves, the first is no duplicate and more would ask for what is there.
+    let isMoving = tcp[slot].receiveNext != tcp[slot].lastAcknowledgment
+    var count = isMoving ? 1 : max(1, Int(tcp[slot].duplicatesOwed))
+    // SND.NXT may have gone back after a timeout; what the guest expects has not.
+    var header = tcpHeader(slot, .ack, sequence: tcp[slot].sendMaximum, at: now)
+    // RFC 2018 section 4: in all acknowledgments as long as something lies beyond RCV.NXT.
+    if tcp[slot].agreed.contains(.selectiveAcknowledgments) && !tcp[slot].reassembly.isEmpty {
+      header.options.sackBlocks = pool.blocks(behind: tcp[slot].receiveNext, in: tcp[slot].reassembly)
+    }
+    while count > 0 {
+      guard sendControl(header, slot, path, into: &sink) else { return false }
+      tcp[slot].duplicatesOwed = UInt8(clamping: count - 1)
+      count -= 1
+    }
+    return true
+  }
+
+  /// RFC 9293 section 3.8.4: an empty segment at a number that was acknowledged before, which asks for an answer.
+  mutating func askWhetherAlive<Sink: FrameSink & ~Copyable>(
+    _ slot: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    guard let path = path(to: tcp[slot].guest.address, hint: tcp[slot].neighbor, at: now, into: &sink) else { return }
+    // Without room the next probe will do.
+    _ = sendControl(slot, path, .ack, sequence: tcp[slot].sendMaximum + -1, at: now, into: &sink)
   }
 
   private mutating func sendControl<Sink: FrameSink & ~Copyable>(
@@ -81,21 +114,32 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func sendReset<Sink: FrameSink & ~Copyable>(
     _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
   ) {
-    var header = tcpHeader(slot, [.rst, .ack], at: tcp[slot].sendMaximum)
+    var header = tcpHeader(slot, [.rst, .ack], sequence: tcp[slot].sendMaximum, at: now)
     header.window = 0
-    if tcp[slot].state == .connecting { header.sequenceNumber = SequenceNumber(0) }
-    if tcp[slot].state == .synSent { header.flags = .rst }
+    switch tcp[slot].state {
+    // Before the handshake's end nothing is agreed on.
+    case .connecting:
+      header.sequenceNumber = SequenceNumber(0)
+      header.options = TCPOptions()
+    case .synSent:
+      header.flags = .rst
+      header.options = TCPOptions()
+    default: break
+    }
     guard let path = path(to: tcp[slot].guest.address, hint: tcp[slot].neighbor, at: now, into: &sink) else { return }
     if !sendControl(header, slot, path, into: &sink) { drop(.linkFull, on: path.port) }
   }
 
   // MARK: Headers
 
-  /// The header of a segment of a connection, without options and checksum.
-  mutating func tcpHeader(_ slot: UInt32, _ flags: TCPFlags, at sequence: SequenceNumber) -> TCPHeader {
+  /// The header of a segment of a connection, without checksum.
+  mutating func tcpHeader(
+    _ slot: UInt32, _ flags: TCPFlags, sequence: SequenceNumber, at now: Instant
+  ) -> TCPHeader {
     TCPHeader(
       sourcePort: tcp[slot].remote.port, destinationPort: tcp[slot].guest.port, sequenceNumber: sequence,
-      acknowledgmentNumber: tcp[slot].receiveNext, flags: flags, window: tcp[slot].advertiseWindow())
+      acknowledgmentNumber: tcp[slot].receiveNext, flags: flags, window: tcp[slot].advertiseWindow(),
+      options: tcp[slot].options(at: now))
   }
 
   /// Writes the headers of a connection's segment; `payloadSum` is the folded sum of its payload.

@@ -83,7 +83,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     // The event also makes the kernel grow the buffer. It comes at once where the kernel finds that there is room, so
     // only new data, or a window that is still closed, asks for another.
     let window = tcp[slot].receiveEdge - tcp[slot].receiveNext
-    let isLow = min(space, window) < 2 * tcp[slot].maximumSegment
+    let isLow = min(space, window) < 2 * tcp[slot].segmentSize
     if window == 0 || (isLow && tcp[slot].work.contains(.acknowledge)) { host.requestWritable(id) }
     return gained
   }
@@ -122,6 +122,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     observer.closed(summary(of: tcp[slot], id), end: .finished)
     tcp[slot].isHostClosed = true
     host.close(id, abortively: false)
+    timeWaitBegan(id)
   }
 
   /// The guest's hardware address is asked for; the flow goes on when it is known, or when its timer fires.
@@ -150,11 +151,15 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       if hasRoom { tcp[slot].work.remove(.synchronize) }
     }
     if hasRoom && tcp[slot].work.contains(.retransmit) {
-      hasRoom = retransmit(id, slot, path, at: now, into: &sink)
+      hasRoom = sendAgain(tcp[slot].firstSegment(), id, slot, path, at: now, into: &sink)
       if hasRoom { tcp[slot].work.remove(.retransmit) }
     }
     if hasRoom && tcp[slot].work.contains(.pump) {
       hasRoom = pump(id, slot, path, at: now, into: &sink)
+    }
+    if hasRoom && tcp[slot].work.contains(.probeLoss) {
+      hasRoom = sendAgain(tcp[slot].lastSegment(), id, slot, path, at: now, into: &sink)
+      if hasRoom { tcp[slot].work.remove(.probeLoss) }
     }
     if tcp[slot].isResetDue && tcp[slot].isSynchronized {
       sendReset(id, slot, at: now, into: &sink)
@@ -162,8 +167,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       return .ended
     }
     if hasRoom && tcp[slot].work.contains(.acknowledge) && tcp[slot].isSynchronized {
-      // SND.NXT may have gone back after a timeout; what the guest expects has not.
-      hasRoom = sendControl(slot, path, .ack, at: tcp[slot].sendMaximum, into: &sink)
+      hasRoom = sendAcknowledgments(slot, path, at: now, into: &sink)
       if hasRoom { tcp[slot].work.remove(.acknowledge) }
     }
     requeue(id, slot, hasRoom: hasRoom)
@@ -189,21 +193,22 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) -> Bool {
     tcp[slot].work.remove(.pump)
     var budget = Self.pumpBudget
-    while let permit = tcp[slot].permit(at: now) {
+    sending: while let permit = tcp[slot].permit(at: now, scoreboard) {
       guard budget > 0 else {
         tcp[slot].work.insert(.pump)
         return true
       }
       switch sendData(id, slot, path, permit, at: now, into: &sink) {
       case .sent(let count): budget -= count
-      case .nothing: break
+      case .nothing: break sending
       case .noRoom:
         tcp[slot].work.insert(.pump)
         return false
       }
     }
     guard tcp[slot].isFinishSendable else { return true }
-    guard sendControl(slot, path, [.fin, .ack], at: tcp[slot].sendNext, into: &sink) else {
+    let finish = tcp[slot].sendNext
+    guard sendControl(slot, path, [.fin, .ack], sequence: finish, at: now, into: &sink) else {
       tcp[slot].work.insert(.pump)
       return false
     }
@@ -227,8 +232,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ id: FlowID, _ slot: UInt32, _ path: GuestPath, _ permit: TCPPermit, at now: Instant, into sink: inout Sink
   ) -> Sent {
     let family = tcp[slot].guest.address.family
-    let headers = PacketHeader.internetLength(family) + TCPHeader.minimumLength
-    let size = min(tcp[slot].maximumSegment, path.mtu - headers, permit.byteCount)
+    let headers = PacketHeader.internetLength(family) + TCPHeader.minimumLength + tcp[slot].optionLength
+    let size = min(tcp[slot].segmentSize, path.mtu - headers, permit.byteCount)
     let request = SlotRequest(
       port: path.port, maximumSlots: (permit.byteCount + size - 1) / size,
       headerLength: EthernetHeader.length + headers, payloadLength: size)
@@ -236,11 +241,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let offered = min(permit.byteCount, run.count * size)
     var regions = sink.payload(of: run)
     regions.truncate(toByteCount: offered)
-    switch host.receive(id, skipping: permit.skipping, into: &regions) {
+    switch host.receive(id, skipping: permit.sequence - tcp[slot].sendUnacknowledged, into: &regions) {
+    case .bytes(let count) where permit.isSilly && count == offered:
+      tcp[slot].sillyWindowFound(at: now)
     case .bytes(let count):
       // Everything there was: more, or the end, is announced by a new event, unless the end was announced already.
       if count < offered && !tcp[slot].isReadClosed { tcp[slot].isReadable = false }
-      sendSegments(slot, path, run, byteCount: count, isLast: count < offered, at: now, into: &sink)
+      sendSegments(slot, path, run, permit.sequence, byteCount: count, isLast: count < offered, at: now, into: &sink)
       return .sent(count)
     case .wouldBlock:
       tcp[slot].isReadable = false
@@ -259,18 +266,20 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Writes the headers of a run whose payload is in place, and commits it.
   private mutating func sendSegments<Sink: FrameSink & ~Copyable>(
-    _ slot: UInt32, _ path: GuestPath, _ run: consuming SlotRun, byteCount: Int, isLast: Bool, at now: Instant,
-    into sink: inout Sink
+    _ slot: UInt32, _ path: GuestPath, _ run: consuming SlotRun, _ sequence: SequenceNumber, byteCount: Int,
+    isLast: Bool, at now: Instant, into sink: inout Sink
   ) {
     let size = run.payloadLength
     let count = (byteCount + size - 1) / size
     let last = byteCount - (count - 1) * size
     sumPayloads(count, last: last, of: run, in: &sink)
     let headerLength = run.headerLength
-    var header = tcpHeader(slot, .ack, at: tcp[slot].sendNext)
+    var header = tcpHeader(slot, .ack, sequence: sequence, at: now)
+    // The FIN is known when its segment is sent again: then it comes with the data before it.
+    let finishes = tcp[slot].finishSequence == sequence + byteCount
     for segment in 0..<count {
       let length = segment == count - 1 ? last : size
-      if segment == count - 1 && isLast { header.flags.insert(.psh) }
+      if segment == count - 1 && (isLast || finishes) { header.flags.insert(finishes ? [.psh, .fin] : .psh) }
       var bytes = sink.header(segment, of: run)
       write(header, slot, path, payloadLength: length, payloadSum: sums[segment], to: &bytes)
       header.sequenceNumber += length
@@ -278,9 +287,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let descriptor = FrameDescriptor(port: path.port, headerLength: headerLength, byteCount: headerLength + size)
     sink.commit(run, slots: count, lastPayload: last, as: descriptor)
     counters.framesToGuest += UInt64(count)
-    tcp[slot].sent(byteCount, at: now)
-    // Data carries the acknowledgment.
-    tcp[slot].work.remove(.acknowledge)
+    tcp[slot].sent(byteCount, at: sequence, finishes: finishes, now: now)
+    // Data carries the acknowledgment, but not what is beyond it.
+    if tcp[slot].reassembly.isEmpty { tcp[slot].work.remove(.acknowledge) }
   }
 
   /// The sums of the payloads of a run's first `count` slots, to `sums`.
@@ -301,24 +310,17 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
-  /// Sends the segment at SND.UNA again, which is taken for lost.
-  private mutating func retransmit<Sink: FrameSink & ~Copyable>(
-    _ id: FlowID, _ slot: UInt32, _ path: GuestPath, at now: Instant, into sink: inout Sink
+  /// Sends one segment again, which is taken for lost: `permit`, or our FIN where there is no payload before it.
+  private mutating func sendAgain<Sink: FrameSink & ~Copyable>(
+    _ permit: TCPPermit?, _ id: FlowID, _ slot: UInt32, _ path: GuestPath, at now: Instant, into sink: inout Sink
   ) -> Bool {
-    let next = tcp[slot].sendNext
-    tcp[slot].sendNext = tcp[slot].sendUnacknowledged
-    defer { tcp[slot].sendNext = SequenceNumber.later(next, tcp[slot].sendNext) }
-    if tcp[slot].isFinishSendable {
-      guard sendControl(slot, path, [.fin, .ack], at: tcp[slot].sendNext, into: &sink) else { return false }
-      tcp[slot].finishSent(at: now)
+    guard tcp[slot].sendUnacknowledged < tcp[slot].sendMaximum else { return true }
+    if let permit {
+      if case .noRoom = sendData(id, slot, path, permit, at: now, into: &sink) { return false }
       return true
     }
-    var count = min(tcp[slot].maximumSegment, tcp[slot].sendMaximum - tcp[slot].sendUnacknowledged)
-    if let finish = tcp[slot].finishSequence { count = min(count, finish - tcp[slot].sendNext) }
-    guard count > 0 else { return true }
-    let permit = TCPPermit(skipping: 0, byteCount: count)
-    if case .noRoom = sendData(id, slot, path, permit, at: now, into: &sink) { return false }
-    return true
+    guard let finish = tcp[slot].finishSequence else { return true }
+    return sendControl(slot, path, [.fin, .ack], sequence: finish, at: now, into: &sink)
   }
 
   /// RFC 9293 section 3.8.6.1: sends one byte into a closed window.
@@ -328,7 +330,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     guard let path = path(to: tcp[slot].guest.address, hint: tcp[slot].neighbor, at: now, into: &sink) else { return }
     let deadline = (tcp[slot].timer, tcp[slot].deadline)
     tcp[slot].sendNext = tcp[slot].sendUnacknowledged
-    _ = sendData(id, slot, path, TCPPermit(skipping: 0, byteCount: 1), at: now, into: &sink)
+    let permit = TCPPermit(sequence: tcp[slot].sendUnacknowledged, byteCount: 1)
+    _ = sendData(id, slot, path, permit, at: now, into: &sink)
     (tcp[slot].timer, tcp[slot].deadline) = deadline
     tcp[slot].timedSequence = nil
   }

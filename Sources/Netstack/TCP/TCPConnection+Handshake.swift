@@ -5,36 +5,37 @@ extension TCPConnection {
   /// A connection that a guest's SYN asks for; the host's connect comes first.
   init(
     fromGuest guest: Endpoint, to remote: Endpoint, host: Endpoint, syn: TCPArrival, mtu: Int,
-    initialSend: SequenceNumber, at now: Instant
+    initialSend: SequenceNumber, timestampOffset: UInt32, at now: Instant
   ) {
     self.init(
       guest: guest, remote: remote, host: host, isInbound: false, state: .connecting, initialSend: initialSend,
       sendUnacknowledged: initialSend, sendNext: initialSend, sendMaximum: initialSend,
       windowUpdateSequence: syn.sequence, windowUpdateAcknowledgment: initialSend,
-      maximumSegment: 0, initialReceive: syn.sequence, receiveNext: syn.sequence + 1,
-      receiveEdge: syn.sequence + 1, lastProgress: now)
-    adopt(syn, mtu: mtu)
+      initialReceive: syn.sequence, receiveNext: syn.sequence + 1, receiveEdge: syn.sequence + 1,
+      timestampOffset: timestampOffset, lastProgress: now)
+    adopt(syn, mtu: mtu, at: now)
   }
 
   /// A connection that a client of a forward has made; the guest is asked next.
   init(
-    toGuest guest: Endpoint, from remote: Endpoint, host: Endpoint, mtu: Int, initialSend: SequenceNumber,
-    at now: Instant
+    toGuest guest: Endpoint, from remote: Endpoint, host: Endpoint, initialSend: SequenceNumber,
+    timestampOffset: UInt32, at now: Instant
   ) {
     self.init(
       guest: guest, remote: remote, host: host, isInbound: true, state: .synSent, initialSend: initialSend,
       sendUnacknowledged: initialSend, sendNext: initialSend, sendMaximum: initialSend + 1,
       windowUpdateSequence: SequenceNumber(0), windowUpdateAcknowledgment: initialSend,
-      maximumSegment: 0, initialReceive: SequenceNumber(0), receiveNext: SequenceNumber(0),
-      receiveEdge: SequenceNumber(0), lastProgress: now)
+      initialReceive: SequenceNumber(0), receiveNext: SequenceNumber(0), receiveEdge: SequenceNumber(0),
+      timestampOffset: timestampOffset, lastProgress: now)
     sendNext = initialSend + 1
     // What we would like to speak: settled by the guest's SYN-ACK.
     receiveScale = Self.offeredScale
+    agreed = [.selectiveAcknowledgments, .timestamps]
     work = .synchronize
   }
 
   /// Takes over what the guest's SYN or SYN-ACK says of its side.
-  mutating func adopt(_ syn: TCPArrival, mtu: Int) {
+  mutating func adopt(_ syn: TCPArrival, mtu: Int, at now: Instant) {
     initialReceive = syn.sequence
     receiveNext = syn.sequence + 1
     receiveEdge = receiveNext
@@ -42,21 +43,33 @@ extension TCPConnection {
     windowUpdateSequence = syn.sequence
     // RFC 7323 section 2.2: the window of a SYN itself is never scaled.
     sendWindow = Int(syn.window)
+    widestSendWindow = sendWindow
+    adoptOptions(syn.options, at: now)
     let isIPv4 = guest.address.family == .ipv4
-    let offered = syn.options.mss.map(Int.init) ?? (isIPv4 ? Self.defaultMaximumSegment4 : Self.defaultMaximumSegment6)
+    let byDefault = isIPv4 ? Self.defaultMaximumSegment4 : Self.defaultMaximumSegment6
+    // No guest can mean an MSS of zero.
+    let offered = syn.options.mss.map { $0 == 0 ? byDefault : Int($0) } ?? byDefault
     let fitting = mtu - (isIPv4 ? 40 : 60)
-    maximumSegment = min(max(offered, Self.minimumMaximumSegment), fitting)
-    // RFC 7323 section 2.2: scaling holds only where both SYNs carry the option.
-    if let scale = syn.options.windowScale {
-      sendScale = min(scale, 14)
-      receiveScale = Self.offeredScale
-    } else {
-      sendScale = 0
-      receiveScale = 0
-    }
-    // RFC 6928: ten segments, but no more than 14,600 bytes or two segments where those are larger.
-    congestionWindow = min(10 * maximumSegment, max(2 * maximumSegment, 14_600))
+    // RFC 6691 section 2: the option counts no options, so they come out of it.
+    maximumSegment = UInt16(clamping: min(max(offered, Self.minimumMaximumSegment), fitting) - optionLength)
+    congestionWindow = initialWindow
   }
+
+  /// RFC 7323 section 2.2, RFC 2018 section 2: an option holds only where both SYNs carry it.
+  private mutating func adoptOptions(_ options: TCPOptions, at now: Instant) {
+    sendScale = min(options.windowScale ?? 0, 14)
+    receiveScale = options.windowScale == nil ? 0 : Self.offeredScale
+    agreed = []
+    if options.isSACKPermitted { agreed.insert(.selectiveAcknowledgments) }
+    if let timestamps = options.timestamps {
+      agreed.insert(.timestamps)
+      timestampRecent = timestamps.value
+      timestampAge = now.wholeSeconds
+    }
+  }
+
+  /// RFC 6928: ten segments, but no more than 14,600 bytes or two segments where those are larger.
+  var initialWindow: Int { min(10 * segmentSize, max(2 * segmentSize, 14_600)) }
 
   /// The host's connect has succeeded: the guest's SYN may be answered.
   mutating func hostConnected(at now: Instant) {
@@ -73,9 +86,16 @@ extension TCPConnection {
   mutating func establish(at now: Instant) {
     state = .established
     lastProgress = now
-    backoffs = 0
+    if backoffs > 0 {
+      // RFC 5681 section 3.1, RFC 6298 (5.7): a handshake that lost a segment calls for care.
+      congestionWindow = segmentSize
+      retransmissionTimeout = smoothedRoundTrip == .zero ? Self.cautiousTimeout : measuredTimeout
+      backoffs = 0
+    }
+    startKeepAliveTimer(at: now)
     isReadable = true
-    work.insert([.pump, .updateWindow])
+    // Data that came with the SYN waits in the pool.
+    work.insert(reassembly.isEmpty ? [.pump, .updateWindow] : [.pump, .updateWindow, .deliver])
   }
 }
 
@@ -83,8 +103,9 @@ extension TCPConnection {
   private init(
     guest: Endpoint, remote: Endpoint, host: Endpoint, isInbound: Bool, state: State, initialSend: SequenceNumber,
     sendUnacknowledged: SequenceNumber, sendNext: SequenceNumber, sendMaximum: SequenceNumber,
-    windowUpdateSequence: SequenceNumber, windowUpdateAcknowledgment: SequenceNumber, maximumSegment: Int,
-    initialReceive: SequenceNumber, receiveNext: SequenceNumber, receiveEdge: SequenceNumber, lastProgress: Instant
+    windowUpdateSequence: SequenceNumber, windowUpdateAcknowledgment: SequenceNumber,
+    initialReceive: SequenceNumber, receiveNext: SequenceNumber, receiveEdge: SequenceNumber,
+    timestampOffset: UInt32, lastProgress: Instant
   ) {
     self.guest = guest
     self.remote = remote
@@ -97,11 +118,11 @@ extension TCPConnection {
     self.sendMaximum = sendMaximum
     self.windowUpdateSequence = windowUpdateSequence
     self.windowUpdateAcknowledgment = windowUpdateAcknowledgment
-    self.maximumSegment = maximumSegment
     self.initialReceive = initialReceive
     self.receiveNext = receiveNext
     self.receiveEdge = receiveEdge
     lastAcknowledgment = receiveNext
+    self.timestampOffset = timestampOffset
     self.lastProgress = lastProgress
   }
 }

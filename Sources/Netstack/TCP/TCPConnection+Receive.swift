@@ -46,21 +46,26 @@ extension TCPConnection {
   var receiveExpected: SequenceNumber { receiveNext + pendingByteCount }
 
   /// RFC 9293 section 3.10.7: a segment has arrived from a guest that takes packets of `mtu` bytes.
-  mutating func arrive(_ segment: TCPArrival, mtu: Int, at now: Instant) -> TCPOutcome {
+  mutating func arrive(
+    _ segment: TCPArrival, mtu: Int, at now: Instant, _ scoreboard: inout SACKScoreboard
+  ) -> TCPOutcome {
     switch state {
     case .connecting: arriveWhileConnecting(segment)
     case .synSent: arriveInSynSent(segment, mtu: mtu, at: now)
     case .timeWait: arriveInTimeWait(segment, at: now)
     case .draining: .unacceptable
     case .synReceived, .established, .finWait1, .finWait2, .closeWait, .closing, .lastAck:
-      arriveSynchronized(segment, at: now)
+      arriveSynchronized(segment, at: now, &scoreboard)
     }
   }
 
-  /// The host's connect is under way: the guest repeats its SYN, or gives up.
+  /// The host's connect is under way: the guest repeats its SYN, gives up, or begins anew.
   private mutating func arriveWhileConnecting(_ segment: TCPArrival) -> TCPOutcome {
     if segment.flags.contains(.rst) { return segment.sequence == receiveNext ? .reset : .unacceptable }
-    return segment.flags.contains(.syn) && segment.sequence == initialReceive ? .carryOn : .unacceptable
+    guard segment.flags.intersection([.syn, .ack]) == .syn else { return .unacceptable }
+    guard segment.sequence == initialReceive else { return .reopen }
+    renewTimestamp(segment)
+    return .carryOn
   }
 
   /// RFC 9293 section 3.10.7.3: we have sent a SYN for a forward's client.
@@ -71,7 +76,7 @@ extension TCPConnection {
     }
     if segment.flags.contains(.rst) { return acknowledges ? .reset : .unacceptable }
     guard segment.flags.contains(.syn) else { return .unacceptable }
-    adopt(segment, mtu: mtu)
+    adopt(segment, mtu: mtu, at: now)
     guard acknowledges else {
       // Simultaneous open: their SYN crossed ours, which is answered by a SYN-ACK.
       state = .synReceived
@@ -80,8 +85,7 @@ extension TCPConnection {
     }
     sendUnacknowledged = segment.acknowledgment
     windowUpdateAcknowledgment = segment.acknowledgment
-    takeRoundTripSample(upTo: segment.acknowledgment, at: now)
-    stopTimer()
+    takeRoundTripSample(segment, at: now)
     establish(at: now)
     work.insert(.acknowledge)
     return .established
@@ -92,46 +96,84 @@ extension TCPConnection {
     // RFC 1337: a reset must not end TIME-WAIT.
     if segment.flags.contains(.rst) { return .unacceptable }
     if segment.flags.contains(.syn) {
-      if !segment.flags.contains(.ack) && segment.sequence > receiveNext { return .reopen }
-      work.insert(.acknowledge)
+      if !segment.flags.contains(.ack) && mayReopen(segment) { return .reopen }
+      challenge(at: now)
       return .unacceptable
     }
     if segment.flags.contains(.fin) { startTimer(.timeWait, after: Self.timeWaitLength, at: now) }
-    if segment.length > 0 { work.insert(.acknowledge) }
+    guard segment.length > 0 else { return .carryOn }
+    // The FIN again, or what came behind it: asked for once more, but not for ever (RFC 5961 section 7).
+    challenge(at: now)
     return .carryOn
   }
 
+  /// RFC 9293 section 3.6.1, MAY-2, and RFC 6191 section 2: whether a SYN is newer than all of the old connection, by
+  /// its timestamp or by its sequence number.
+  private func mayReopen(_ segment: TCPArrival) -> Bool {
+    let isBeyond = segment.sequence > receiveNext
+    guard agreed.contains(.timestamps) else { return isBeyond || segment.options.timestamps != nil }
+    guard let timestamps = segment.options.timestamps else { return isBeyond }
+    let advance = Int32(bitPattern: timestamps.value &- timestampRecent)
+    return advance > 0 || (advance == 0 && isBeyond)
+  }
+
   /// RFC 9293 section 3.10.7.4, in its order: sequence number, RST, SYN, ACK, payload, FIN.
-  private mutating func arriveSynchronized(_ segment: TCPArrival, at now: Instant) -> TCPOutcome {
-    guard isAcceptable(segment) else { return refuseUnacceptable(segment, at: now) }
+  private mutating func arriveSynchronized(
+    _ segment: TCPArrival, at now: Instant, _ scoreboard: inout SACKScoreboard
+  ) -> TCPOutcome {
+    guard isTimely(segment, at: now) else {
+      // RFC 7323 section 5.3, R1.
+      challenge(at: now)
+      return .unacceptable
+    }
+    guard isAcceptable(segment) else { return refuseUnacceptable(segment, at: now, &scoreboard) }
     if segment.flags.contains(.rst) {
       // RFC 5961 section 3.2: only a reset at exactly RCV.NXT is believed; one near it is asked to say that again.
       if segment.sequence == receiveExpected { return .reset }
-      work.insert(.acknowledge)
+      challenge(at: now)
       return .unacceptable
     }
     if segment.flags.contains(.syn) {
       // RFC 5961 section 4.2.
-      work.insert(.acknowledge)
+      challenge(at: now)
       return .unacceptable
     }
     guard segment.flags.contains(.ack) else { return .unacceptable }
+    takeTimestamp(segment, at: now)
     var outcome = TCPOutcome.carryOn
     if state == .synReceived {
       guard segment.acknowledgment == initialSend + 1 else { return .stray }
       sendUnacknowledged = segment.acknowledgment
-      takeRoundTripSample(upTo: segment.acknowledgment, at: now)
-      stopTimer()
+      takeRoundTripSample(segment, at: now)
       establish(at: now)
       outcome = .established
     }
-    guard acknowledge(segment, at: now) else { return .unacceptable }
+    guard acknowledge(segment, at: now, &scoreboard) else { return .unacceptable }
     if state == .lastAck && isFinishAcknowledged { return .finished }
     guard canReceive && segment.length > 0 else {
       if segment.length > 0 { work.insert(.acknowledge) }
       return outcome
     }
     return take(segment) ?? outcome
+  }
+
+  // MARK: Challenges
+
+  /// RFC 5961 section 7: challenges answered in a row, and the time after which there may be more.
+  private static let challengeLimit: UInt8 = 10
+  private static let challengeSeconds: UInt32 = 5
+
+  /// Sends an acknowledgment to whoever claims to be the guest, unless too many were sent for the asking: a forger, or
+  /// two ends that no longer understand each other, would have one for each segment.
+  mutating func challenge(at now: Instant) {
+    let second = now.wholeSeconds
+    if challengeCount == 0 || second &- challengeBegin >= Self.challengeSeconds {
+      challengeBegin = second
+      challengeCount = 0
+    }
+    guard challengeCount < Self.challengeLimit else { return }
+    challengeCount += 1
+    work.insert(.acknowledge)
   }
 
   /// RFC 9293 section 3.10.7.4, first: whether some of the segment lies in the window.
@@ -149,9 +191,12 @@ extension TCPConnection {
   }
 
   /// A segment wholly outside the window: acknowledged, so that the guest learns where we are.
-  private mutating func refuseUnacceptable(_ segment: TCPArrival, at now: Instant) -> TCPOutcome {
+  private mutating func refuseUnacceptable(
+    _ segment: TCPArrival, at now: Instant, _ scoreboard: inout SACKScoreboard
+  ) -> TCPOutcome {
     guard !segment.flags.contains(.rst) else { return unacceptableReset(segment) }
     if state == .synReceived && segment.flags.contains(.syn) && segment.sequence == initialReceive {
+      renewTimestamp(segment)
       work.insert(.synchronize)
       return .carryOn
     }
@@ -159,10 +204,11 @@ extension TCPConnection {
     if segment.sequence == receiveExpected && segment.flags.contains(.ack) && state != .synReceived
       && !segment.flags.contains(.syn)
     {
-      _ = acknowledge(segment, at: now)
+      _ = acknowledge(segment, at: now, &scoreboard)
       if state == .lastAck && isFinishAcknowledged { return .finished }
     }
-    work.insert(.acknowledge)
+    // Data is answered each time, since its sender waits for it; what is empty may be an answer to an answer.
+    if segment.length > 0 && !segment.flags.contains(.syn) { work.insert(.acknowledge) } else { challenge(at: now) }
     return .unacceptable
   }
 
@@ -194,7 +240,11 @@ extension TCPConnection {
       work.insert(.deliver)
       return .deliver(payload)
     }
-    if sequence == receiveExpected { work.insert(.deliver) }
+    if sequence == receiveExpected {
+      work.insert(.deliver)
+    } else if duplicatesOwed < .max {
+      duplicatesOwed += 1
+    }
     return .keep(payload, at: sequence)
   }
 
@@ -202,73 +252,11 @@ extension TCPConnection {
   /// the last of what it had to send, one that is not next in order (RFC 5681 section 4.2), or one that fills a gap.
   /// In the middle of a long transfer an acknowledgment may wait for the next segment.
   private func isUrgentToAcknowledge(_ segment: TCPArrival) -> Bool {
-    bytesFromGuest < UInt64(Self.quickSegments * maximumSegment)
+    bytesFromGuest < UInt64(Self.quickSegments * segmentSize)
       || !segment.flags.isDisjoint(with: [.psh, .fin, .urg]) || segment.sequence != receiveExpected
       || !reassembly.isEmpty
   }
 
   /// How many segments are acknowledged at once before a transfer counts as a long one.
   private static let quickSegments = 16
-
-  // MARK: After delivery
-
-  /// The host took `count` bytes from RCV.NXT on.
-  mutating func delivered(_ count: Int, at now: Instant) {
-    receiveNext += count
-    bytesFromGuest += UInt64(count)
-    if count > 0 { lastProgress = now }
-    // RFC 9293 section 3.8.6.3: at least every second full segment; and the window must not run dry meanwhile.
-    let isDue = receiveNext - lastAcknowledgment >= 2 * maximumSegment
-    if isDue || receiveEdge - receiveNext < 2 * maximumSegment {
-      work.insert(.acknowledge)
-    } else if acknowledgmentDeadline == .never {
-      acknowledgmentDeadline = now + Self.acknowledgmentDelay
-    }
-  }
-
-  /// Whether everything up to the guest's FIN was delivered and the FIN is next.
-  var isFinishDue: Bool { guestFinish == receiveNext && canReceive }
-
-  /// Moves past the guest's FIN, which was passed on to the host.
-  mutating func finishReceived(at now: Instant) {
-    receiveNext += 1
-    receiveEdge = SequenceNumber.later(receiveEdge, receiveNext)
-    isWriteFinished = true
-    lastProgress = now
-    work.insert(.acknowledge)
-    switch state {
-    case .established: state = .closeWait
-    case .finWait1: state = isFinishAcknowledged ? .timeWait : .closing
-    case .finWait2: state = .timeWait
-    case .connecting, .synSent, .synReceived, .closeWait, .closing, .lastAck, .timeWait, .draining: break
-    }
-    if state == .timeWait { startTimer(.timeWait, after: Self.timeWaitLength, at: now) }
-  }
-
-  // MARK: The window
-
-  /// The least that the window grows by, however little room there is, in bytes.
-  private static let smallestGain = 2048
-
-  /// Whether so much of the window is used up that it is time to see how much room there is.
-  var isWindowStale: Bool { (receiveEdge - receiveNext) * 4 <= widestWindow * 3 }
-
-  /// Moves the window's edge as far as `space` bytes of room in the host's socket allow, never back.
-  ///
-  /// `isWritable` says that the host has just reported room, which it does not do again while there is some: then a
-  /// closed window opens however little that is, or it would stay closed.
-  /// - Returns: whether it moved far enough to tell the guest without being asked.
-  mutating func openWindow(space: Int, isWritable: Bool = false) -> Bool {
-    let limit = 65_535 << Int(receiveScale)
-    let closed = receiveEdge - receiveNext
-    let edge = receiveNext + min(space, limit)
-    let gain = edge - receiveEdge
-    // RFC 9293 section 3.8.6.2.2: no silly windows; small gains wait until they add up to a segment, or to half of
-    // the room where that is less than a (very long) segment.
-    let isUrgent = isWritable && closed == 0 && gain > 0
-    guard isUrgent || gain >= min(maximumSegment, max(space / 2, Self.smallestGain), limit / 2) else { return false }
-    receiveEdge = edge
-    widestWindow = edge - receiveNext
-    return closed < 2 * maximumSegment || gain >= max(closed / 4, 2 * maximumSegment)
-  }
 }

@@ -1,56 +1,70 @@
 import Primitives
 import Wire
 
-/// How much may be read from the host and sent to the guest now.
+/// What may be read from the host and sent to the guest now: a range of sequence numbers.
 struct TCPPermit: Equatable {
-  /// Bytes at the front of the host's socket that are in flight already.
-  var skipping: Int
+  /// Where it begins; the host's socket holds `sequence - SND.UNA` bytes before it.
+  var sequence: SequenceNumber
   /// The most bytes to send.
   var byteCount: Int
+  /// Whether the bytes are worth a segment only if they are all that the host has, see `sillyWindowFound`.
+  var isSilly = false
 }
 
 extension TCPConnection {
   // MARK: Acknowledgments
 
-  /// RFC 9293 section 3.10.7.4, fifth: takes the segment's acknowledgment and window.
+  /// RFC 9293 section 3.10.7.4, fifth: takes the segment's acknowledgment, its window and its reports.
   ///
-  /// - Returns: false where the segment acknowledges what was never sent, and is to be dropped.
-  mutating func acknowledge(_ segment: TCPArrival, at now: Instant) -> Bool {
+  /// - Returns: false where the segment acknowledges what was never sent, or is older than any window, and is to be
+  ///   dropped.
+  mutating func acknowledge(
+    _ segment: TCPArrival, at now: Instant, _ scoreboard: inout SACKScoreboard
+  ) -> Bool {
     let number = segment.acknowledgment
-    guard number <= sendMaximum else {
-      work.insert(.acknowledge)
+    // RFC 5961 section 5.2: data is injected by guessing where in 2^32 the acknowledgments are.
+    guard number <= sendMaximum && sendUnacknowledged - number <= max(widestSendWindow, segmentSize) else {
+      challenge(at: now)
       return false
     }
     // Older than what we know: neither its acknowledgment nor its window counts.
     guard number >= sendUnacknowledged else { return true }
+    if timer == .keepAlive { startKeepAliveTimer(at: now) }
     let window = Int(segment.window) << Int(sendScale)
     let isAdvance = number > sendUnacknowledged
+    let isNews = takeReports(segment, &scoreboard)
     if isAdvance {
-      advance(to: number, at: now)
-    } else if isDuplicate(segment, window: window) {
-      duplicateAcknowledged()
+      advance(to: number, by: segment, at: now, &scoreboard)
+    } else if isNews || isDuplicate(segment, window: window) {
+      duplicateAcknowledged(scoreboard, at: now)
     }
     updateWindow(window, from: segment, isAdvance: isAdvance, at: now)
     return true
   }
 
-  /// RFC 5681 section 2: what makes an acknowledgment a duplicate.
+  /// RFC 5681 section 2: what makes an acknowledgment a duplicate. One that reports blocks is judged by what they tell
+  /// (RFC 6675 section 2).
   private func isDuplicate(_ segment: TCPArrival, window: Int) -> Bool {
-    segment.length == 0 && sendMaximum > sendUnacknowledged && window == sendWindow && timer == .retransmission
+    segment.length == 0 && segment.options.sackBlocks.isEmpty && sendMaximum > sendUnacknowledged
+      && window == sendWindow
+      && (timer == .retransmission || timer == .lossProbe)
   }
 
-  private mutating func advance(to number: SequenceNumber, at now: Instant) {
+  private mutating func advance(
+    to number: SequenceNumber, by segment: TCPArrival, at now: Instant, _ scoreboard: inout SACKScoreboard
+  ) {
     var bytes = number - sendUnacknowledged
     if let finish = finishSequence, number > finish { bytes -= 1 }
-    takeRoundTripSample(upTo: number, at: now)
+    takeRoundTripSample(segment, at: now)
     sendUnacknowledged = number
     if sendNext < number { sendNext = number }
+    scoreboard.release(upTo: number, in: &sacked)
     discardByteCount += bytes
     lastProgress = now
+    hasProbedLoss = false
     endBackoff()
-    if timer == .persist { stopTimer() }
-    growCongestionWindow(by: bytes, acknowledged: number)
-    restartRetransmissionTimer(at: now)
+    recover(by: bytes, acknowledged: number)
+    restartTimer(at: now)
     if isFinishAcknowledged { finishAcknowledged(at: now) }
     work.insert(.pump)
   }
@@ -68,113 +82,125 @@ extension TCPConnection {
     guard isNewer else { return }
     let grown = window > sendWindow
     sendWindow = window
+    widestSendWindow = max(widestSendWindow, window)
     windowUpdateSequence = segment.sequence
     windowUpdateAcknowledgment = segment.acknowledgment
+    // A guest whose window is closed is there as long as it says so.
+    if timer == .persist { lastProgress = now }
     guard grown else { return }
     work.insert(.pump)
-    if timer == .persist {
+    if timer == .persist || timer == .sillyWindow {
       // The probe's byte was outside the old window: it goes out again as the first of the new one.
       stopTimer()
       sendNext = sendUnacknowledged
     }
   }
 
-  // MARK: Congestion control
-
-  /// RFC 5681 section 3.1, and RFC 6582 section 3.2 in recovery.
-  private mutating func growCongestionWindow(by bytes: Int, acknowledged number: SequenceNumber) {
-    duplicateAcknowledgments = 0
-    if let point = recoveryPoint {
-      if number >= point {
-        recoveryPoint = nil
-        congestionWindow = slowStartThreshold
-      } else {
-        // A partial acknowledgment: the segment behind it is lost as well.
-        work.insert(.retransmit)
-        congestionWindow = max(congestionWindow - bytes + maximumSegment, maximumSegment)
-      }
-      return
-    }
-    if congestionWindow < slowStartThreshold {
-      congestionWindow += bytes
-    } else {
-      congestionWindow += max(1, maximumSegment * bytes / max(congestionWindow, 1))
-    }
-    congestionWindow = min(congestionWindow, Self.maximumCongestionWindow)
-  }
-
-  /// More than any guest's window (65,535 shifted by 14).
-  private static let maximumCongestionWindow = 1 << 30
-
-  /// RFC 5681 section 3.2: the third duplicate says that the segment at SND.UNA is lost.
-  private mutating func duplicateAcknowledged() {
-    duplicateAcknowledgments = min(duplicateAcknowledgments + 1, 1000)
-    if recoveryPoint != nil {
-      congestionWindow += maximumSegment
-      work.insert(.pump)
-    } else if duplicateAcknowledgments == 3 {
-      slowStartThreshold = max((sendMaximum - sendUnacknowledged) / 2, 2 * maximumSegment)
-      congestionWindow = slowStartThreshold + 3 * maximumSegment
-      recoveryPoint = sendMaximum
-      timedSequence = nil
-      work.insert(.retransmit)
-    }
-  }
-
   // MARK: What may be sent
 
-  /// How much may be read and sent now, nil for nothing. Starts the persist timer where a closed window is why.
-  mutating func permit(at now: Instant) -> TCPPermit? {
-    guard canSend, isReadable || sendNext < sendMaximum else { return nil }
+  /// How much may be read and sent now, nil for nothing. Starts the timers that a closed or a silly window asks for.
+  mutating func permit(at now: Instant, _ scoreboard: borrowing SACKScoreboard) -> TCPPermit? {
+    guard canSend else { return nil }
+    if recovery == .fast && agreed.contains(.selectiveAcknowledgments) { return recoveryPermit(scoreboard) }
+    skipReported(scoreboard)
+    guard isReadable || sendNext < sendMaximum else { return nil }
     if let finish = finishSequence, sendNext >= finish { return nil }
-    let usable = min(sendWindow, congestionWindow) - inFlight
+    restartAfterIdle(at: now)
+    let outstanding = inFlight - scoreboard.byteCount(before: sendNext, in: sacked)
+    let usable = min(sendWindow - inFlight, congestionWindow + limitedTransmit - outstanding)
     guard usable > 0 else {
-      if inFlight == 0 && timer == .none { startPersist(at: now) }
+      if inFlight == 0 && isTimerFree { startPersist(at: now) }
       return nil
     }
-    // RFC 9293 section 3.8.6.2.1: a segment that the window would cut short waits for more window.
-    guard usable >= maximumSegment || inFlight == 0 else { return nil }
-    var count = usable < maximumSegment ? usable : usable - usable % maximumSegment
-    if let finish = finishSequence { count = min(count, finish - sendNext) }
-    return TCPPermit(skipping: inFlight, byteCount: count)
+    var permit = TCPPermit(sequence: sendNext, byteCount: usable - usable % segmentSize)
+    if usable < segmentSize {
+      guard inFlight == 0 else { return nil }
+      permit.byteCount = usable
+      permit.isSilly = usable * 2 < min(widestSendWindow, 2 * segmentSize) && !isSillyWindowOverridden
+    }
+    return limit(permit, scoreboard)
   }
 
-  /// `count` bytes of payload from SND.NXT on were sent.
-  mutating func sent(_ count: Int, at now: Instant) {
-    let end = sendNext + count
+  /// Cuts a permit short where the guest has what follows, or where our FIN is next.
+  private func limit(_ permit: TCPPermit, _ scoreboard: borrowing SACKScoreboard) -> TCPPermit {
+    var permit = permit
+    if let finish = finishSequence { permit.byteCount = min(permit.byteCount, finish - permit.sequence) }
+    if let next = scoreboard.range(behind: permit.sequence, in: sacked) {
+      permit.byteCount = min(permit.byteCount, next.start - permit.sequence)
+    }
+    return permit
+  }
+
+  /// Moves SND.NXT, which went back after a timeout, past what the guest has reported meanwhile.
+  private mutating func skipReported(_ scoreboard: borrowing SACKScoreboard) {
+    guard !sacked.isEmpty, sendNext < sendMaximum, let range = scoreboard.range(behind: sendNext, in: sacked),
+      range.start <= sendNext
+    else { return }
+    sendNext = range.end
+  }
+
+  /// RFC 9293 section 3.8.6.2.1: the window lets a part of a segment through, and there is more: it waits for a wider
+  /// window, or for the override timeout.
+  mutating func sillyWindowFound(at now: Instant) {
+    if isTimerFree { startTimer(.sillyWindow, after: Self.sillyWindowTimeout, at: now) }
+  }
+
+  /// RFC 5681 section 4.1: after a pause longer than the retransmission timeout the congestion window says nothing.
+  private mutating func restartAfterIdle(at now: Instant) {
+    guard inFlight == 0 && now - lastProgress > retransmissionTimeout else { return }
+    congestionWindow = min(congestionWindow, initialWindow)
+  }
+
+  // MARK: What was sent
+
+  /// `count` bytes of payload from `sequence` on were sent, and our FIN behind them if it `finishes`.
+  mutating func sent(_ count: Int, at sequence: SequenceNumber, finishes: Bool = false, now: Instant) {
+    let end = sequence + count + (finishes ? 1 : 0)
+    // The user timeout counts from the first of a flight, not from what came before a pause.
+    if sendMaximum == sendUnacknowledged { lastProgress = now }
+    if finishes { finishLeft() }
+    if sequence == sendNext { sendNext = end }
+    if recovery == .fast && sequence < sendMaximum {
+      highRetransmitted = SequenceNumber.later(highRetransmitted, end)
+    }
     if end > sendMaximum {
       bytesToGuest += UInt64(end - sendMaximum)
       // RFC 6298 section 3 (Karn): only what is sent for the first time is timed.
-      if timedSequence == nil && sendNext >= sendMaximum {
+      if timedSequence == nil && sequence >= sendMaximum {
         timedSequence = end
         timedSince = now
       }
       sendMaximum = end
     }
-    sendNext = end
-    if timer == .none { startRetransmissionTimer(at: now) }
+    startTimerForFlight(at: now)
   }
 
   /// The host's stream has ended: the FIN comes behind the last byte.
   mutating func hostFinished() {
     guard hostEnd == .open else { return }
     hostEnd = .finished
-    finishSequence = sendNext
+    finishSequence = sendMaximum
     work.insert(.pump)
   }
 
   /// Whether our FIN is to be sent, or sent again, at SND.NXT.
   var isFinishSendable: Bool { finishSequence == sendNext && canSend }
 
-  /// Our FIN was sent.
+  /// Our FIN was sent, alone.
   mutating func finishSent(at now: Instant) {
+    if sendMaximum == sendUnacknowledged { lastProgress = now }
     sendNext += 1
     sendMaximum = SequenceNumber.later(sendMaximum, sendNext)
+    finishLeft()
+    startTimerForFlight(at: now)
+  }
+
+  /// RFC 9293 section 3.10.4: the states that our FIN leads to.
+  private mutating func finishLeft() {
     switch state {
     case .established: state = .finWait1
     case .closeWait: state = .lastAck
     case .connecting, .synSent, .synReceived, .finWait1, .finWait2, .closing, .lastAck, .timeWait, .draining: break
     }
-    if timer == .none { startRetransmissionTimer(at: now) }
   }
 }

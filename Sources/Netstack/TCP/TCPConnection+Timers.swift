@@ -5,6 +5,8 @@ enum TCPTimerOutcome {
   case carryOn
   /// Send one byte into the closed window.
   case probe
+  /// Ask the guest whether it is still there.
+  case keepAlive
   /// The guest no longer answers.
   case abort
   /// TIME-WAIT is over.
@@ -24,28 +26,52 @@ extension TCPConnection {
     deadline = .never
   }
 
+  /// Whether the timer may be used for something else.
+  var isTimerFree: Bool { timer == .none || timer == .keepAlive }
+
   /// RFC 6298 (5.1).
   mutating func startRetransmissionTimer(at now: Instant) {
     startTimer(.retransmission, after: retransmissionTimeout, at: now)
   }
 
-  /// RFC 6298 (5.2) and (5.3).
-  mutating func restartRetransmissionTimer(at now: Instant) {
-    guard timer == .retransmission else { return }
-    if sendUnacknowledged == sendMaximum { stopTimer() } else { startRetransmissionTimer(at: now) }
+  /// Something was sent that is to be acknowledged.
+  mutating func startTimerForFlight(at now: Instant) {
+    guard isTimerFree || timer == .sillyWindow else { return }
+    if let timeout = probeTimeout {
+      startTimer(.lossProbe, after: timeout, at: now)
+    } else {
+      startRetransmissionTimer(at: now)
+    }
+  }
+
+  /// RFC 6298 (5.2) and (5.3): something was acknowledged.
+  mutating func restartTimer(at now: Instant) {
+    guard timer != .timeWait && timer != .drain else { return }
+    timer = .none
+    if sendUnacknowledged == sendMaximum { startKeepAliveTimer(at: now) } else { startTimerForFlight(at: now) }
   }
 
   /// RFC 9293 section 3.8.6.1: the window is closed and data waits.
   mutating func startPersist(at now: Instant) {
     backoffs = 0
+    lastProgress = now
     startTimer(.persist, after: retransmissionTimeout, at: now)
   }
+
+  /// RFC 9293 section 3.8.4: from now on nothing needs to be said.
+  mutating func startKeepAliveTimer(at now: Instant) {
+    backoffs = 0
+    startTimer(.keepAlive, after: Self.idleTimeout, at: now)
+  }
+
+  /// Whether the override timeout for a silly window has passed.
+  var isSillyWindowOverridden: Bool { timer == .sillyWindow && deadline == .never }
 
   /// When the next of the connection's times is due.
   var nextDeadline: Instant { min(deadline, acknowledgmentDeadline) }
 
   /// A deadline has passed.
-  mutating func timerFired(at now: Instant) -> TCPTimerOutcome {
+  mutating func timerFired(at now: Instant, _ scoreboard: inout SACKScoreboard) -> TCPTimerOutcome {
     if acknowledgmentDeadline <= now {
       acknowledgmentDeadline = .never
       work.insert(.acknowledge)
@@ -53,51 +79,76 @@ extension TCPConnection {
     guard deadline <= now else { return .carryOn }
     switch timer {
     case .none: return .carryOn
-    case .retransmission: return retransmissionFired(at: now)
-    case .persist:
-      // The guest that has stopped reading may be patient; one whose host peer is gone already is not waited for.
-      if hostEnd == .failed && now - lastProgress > Self.failedHostTimeout { return .abort }
-      backoffs = min(backoffs + 1, 10)
-      let interval = min(retransmissionTimeout * Int64(1 << Int(backoffs)), Self.maximumTimeout)
-      startTimer(.persist, after: interval, at: now)
-      return .probe
+    case .retransmission: return retransmissionFired(at: now, &scoreboard)
+    case .lossProbe:
+      hasProbedLoss = true
+      work.insert(.probeLoss)
+      startRetransmissionTimer(at: now)
+      return .carryOn
+    case .persist: return persistFired(at: now)
+    case .sillyWindow:
+      deadline = .never
+      work.insert(.pump)
+      return .carryOn
+    case .keepAlive: return keepAliveFired(at: now)
     case .timeWait: return .finished
     case .drain: return .drain
     }
   }
 
+  /// RFC 9293 section 3.8.6.1: the guest that has stopped reading may be patient, as long as it answers.
+  private mutating func persistFired(at now: Instant) -> TCPTimerOutcome {
+    // One whose host peer is gone already is not waited for.
+    if hostEnd == .failed && now - lastProgress > Self.failedHostTimeout { return .abort }
+    guard now - lastProgress < Self.userTimeout else { return .abort }
+    backoffs = min(backoffs + 1, 10)
+    let interval = min(retransmissionTimeout * Int64(1 << Int(backoffs)), Self.maximumTimeout)
+    startTimer(.persist, after: interval, at: now)
+    return .probe
+  }
+
+  /// RFC 9293 section 3.8.4: asks whether the guest is still there.
+  private mutating func keepAliveFired(at now: Instant) -> TCPTimerOutcome {
+    guard backoffs < Self.keepAliveProbes else { return .abort }
+    backoffs += 1
+    startTimer(.keepAlive, after: Self.keepAliveInterval, at: now)
+    return .keepAlive
+  }
+
+  /// How often a silent guest is asked, and how long each time is waited for the answer.
+  private static let keepAliveProbes: UInt8 = 8
+  private static let keepAliveInterval = Interval.seconds(75)
+
   /// How long a guest may leave unread what came before its peer's reset.
   private static let failedHostTimeout = Interval.seconds(30)
 
-  /// RFC 6298 (5.4) to (5.7), and RFC 5681 section 3.1 for the windows.
-  private mutating func retransmissionFired(at now: Instant) -> TCPTimerOutcome {
+  /// RFC 6298 (5.4) to (5.7).
+  private mutating func retransmissionFired(
+    at now: Instant, _ scoreboard: inout SACKScoreboard
+  ) -> TCPTimerOutcome {
     let isHandshake = state == .synSent || state == .synReceived
     guard now - lastProgress < (isHandshake ? Self.handshakeTimeout : Self.userTimeout) else { return .abort }
     retransmissionTimeout = min(retransmissionTimeout * 2, Self.maximumTimeout)
     backoffs = min(backoffs + 1, 100)
     timedSequence = nil
     startRetransmissionTimer(at: now)
-    if isHandshake {
-      work.insert(.synchronize)
-      return .carryOn
-    }
-    if backoffs == 1 {
-      slowStartThreshold = max((sendMaximum - sendUnacknowledged) / 2, 2 * maximumSegment)
-    }
-    congestionWindow = maximumSegment
-    duplicateAcknowledgments = 0
-    recoveryPoint = nil
-    sendNext = sendUnacknowledged
-    work.insert(.pump)
+    if isHandshake { work.insert(.synchronize) } else { beginTimeoutRecovery(&scoreboard) }
     return .carryOn
   }
 
-  /// RFC 6298 section 2: a measurement, if what was timed is acknowledged.
-  mutating func takeRoundTripSample(upTo number: SequenceNumber, at now: Instant) {
-    guard let timed = timedSequence, number >= timed else { return }
-    timedSequence = nil
-    // Zero stands for no measurement.
-    let sample = max(now - timedSince, .microseconds(1))
+  /// RFC 6298 section 2: a measurement, if what was timed is acknowledged, or, where something was sent again, by the
+  /// timestamp that comes back.
+  mutating func takeRoundTripSample(_ segment: TCPArrival, at now: Instant) {
+    if let timed = timedSequence, segment.acknowledgment >= timed {
+      timedSequence = nil
+      // Zero stands for no measurement.
+      measured(max(now - timedSince, .microseconds(1)))
+    } else if backoffs > 0 || recovery != .none, let sample = echoedRoundTrip(segment, at: now) {
+      measured(max(sample, .microseconds(1)))
+    }
+  }
+
+  private mutating func measured(_ sample: Interval) {
     if smoothedRoundTrip == .zero {
       // (2.2)
       smoothedRoundTrip = sample
@@ -112,7 +163,7 @@ extension TCPConnection {
   }
 
   /// The timeout by what was measured, without backoff.
-  private var measuredTimeout: Interval {
+  var measuredTimeout: Interval {
     guard smoothedRoundTrip > .zero else { return Self.initialTimeout }
     let timeout = smoothedRoundTrip + roundTripVariation * 4
     return min(max(timeout, Self.minimumTimeout), Self.maximumTimeout)

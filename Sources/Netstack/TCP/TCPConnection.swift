@@ -64,18 +64,73 @@ struct TCPConnection {
     case timeWait
     /// Until the host's peer has everything after a guest's reset.
     case drain
+    /// RFC 8985 section 7: in flight, and no acknowledgment for two round trips.
+    case lossProbe
+    /// RFC 9293 section 3.8.6.2.1: a window is open, but too little for a segment worth its header.
+    case sillyWindow
+    /// RFC 9293 section 3.8.4: nothing was said for hours.
+    case keepAlive
   }
 
-  // Identity
+  // The fields stand in an order, and are of sizes, that leave few gaps: there may be tens of thousands of them.
+
+  // Who talks to whom
   let guest: Endpoint
+  private var neighborPlace: UInt16 = 0
+  var state: State
+  let isInbound: Bool
+  /// What the one timer is for.
+  var timer = Timer.none
+  /// How the host's stream towards the guest ends.
+  var hostEnd = HostEnd.open
+
   /// The other end, as the guest sees it.
   let remote: Endpoint
+  /// The largest payload the guest takes in a segment, in bytes; our options beside it are taken off.
+  var maximumSegment: UInt16 = 0
+  var recovery = Recovery.none
+  /// How often the timer has fired without progress in between.
+  var backoffs: UInt8 = 0
+  /// The shift of the windows in the guest's segments.
+  var sendScale: UInt8 = 0
+  /// The shift of the windows in our segments.
+  var receiveScale: UInt8 = 0
+
   /// The other end, as the host sees it.
   let host: Endpoint
-  let isInbound: Bool
-  var state: State
-  /// Where the guest was found in the neighbor table.
-  var neighbor = 0
+  var work = Work()
+  /// Whether the flow stands in the list of flows with work.
+  var isQueued = false
+  var agreed: Agreement = []
+  /// Challenges answered since `challengeBegin`, see `mayChallenge`.
+  var challengeCount: UInt8 = 0
+
+  // The host's side
+  /// There may be something to read from the socket.
+  var isReadable = false
+  /// The host's peer has finished sending: short reads are not the end, the end is still to be read.
+  var isReadClosed = false
+  /// Writing to the host failed; the reset follows when everything from there was read.
+  var isWriteFailed = false
+  /// The guest's FIN was passed on.
+  var isWriteFinished = false
+  /// The socket is closed already, in TIME-WAIT.
+  var isHostClosed = false
+  /// Duplicate acknowledgments that the guest is owed, one for each segment out of order (RFC 5681 section 4.2).
+  var duplicatesOwed: UInt8 = 0
+  /// A probe for a loss at the end of a flight is out (RFC 8985 section 7).
+  var hasProbedLoss = false
+
+  // Time
+  var deadline = Instant.never
+  /// When data that came in is acknowledged at the latest.
+  var acknowledgmentDeadline = Instant.never
+  /// When something last moved, for the user timeout.
+  var lastProgress: Instant
+  var timedSince = Instant.zero
+
+  var bytesFromGuest: UInt64 = 0
+  var bytesToGuest: UInt64 = 0
 
   // Sending to the guest (RFC 9293 section 3.3.1)
   /// ISS.
@@ -87,30 +142,31 @@ struct TCPConnection {
   /// The highest SND.NXT so far.
   var sendMaximum: SequenceNumber
   /// SND.WND: the guest's window in bytes, scaled.
-  var sendWindow = 0
+  @Compact var sendWindow = 0
+  /// The widest window that the guest has shown (RFC 9293 section 3.8.6.2.1, RFC 5961 section 5.2).
+  @Compact var widestSendWindow = 0
   /// SND.WL1 and SND.WL2: the segment that last changed the window.
   var windowUpdateSequence: SequenceNumber
   var windowUpdateAcknowledgment: SequenceNumber
-  /// The largest payload the guest takes in a segment, in bytes; no options are counted in it.
-  var maximumSegment: Int
-  /// The shift of the windows in the guest's segments.
-  var sendScale: UInt8 = 0
+  /// Our FIN is in the sequence space, at SND.NXT less one when it was first sent.
+  var finishSequence: SequenceNumber?
+  var duplicateAcknowledgments: UInt8 = 0
 
-  // Congestion and recovery (RFC 5681, RFC 6582)
-  var congestionWindow = 0
-  var slowStartThreshold = Int(Int32.max)
-  var duplicateAcknowledgments = 0
-  /// SND.MAX when recovery began; recovery ends once it is acknowledged.
-  var recoveryPoint: SequenceNumber?
+  // Congestion and recovery (RFC 5681, RFC 6582, RFC 6675)
+  @Compact var congestionWindow = 0
+  @Compact var slowStartThreshold = Int(Int32.max)
+  /// SND.MAX when recovery began: recovery ends once it is acknowledged.
+  var recoveryPoint = SequenceNumber(0)
+  /// HighRxt: what lies before it was sent again in this recovery.
+  var highRetransmitted = SequenceNumber(0)
+  /// What the guest has beyond SND.UNA, see `SACKScoreboard`.
+  var sacked = SACKScoreboard.Ranges()
 
   // Round-trip time (RFC 6298)
-  var smoothedRoundTrip = Interval.zero
-  var roundTripVariation = Interval.zero
-  var retransmissionTimeout = TCPConnection.initialTimeout
+  @CompactInterval var smoothedRoundTrip = .zero
+  @CompactInterval var roundTripVariation = .zero
+  @CompactInterval var retransmissionTimeout = TCPConnection.initialTimeout
   var timedSequence: SequenceNumber?
-  var timedSince = Instant.zero
-  /// How often the timer has fired without progress in between.
-  var backoffs: UInt8 = 0
 
   // Receiving from the guest
   /// IRS.
@@ -121,49 +177,29 @@ struct TCPConnection {
   var receiveEdge: SequenceNumber
   /// The acknowledgment number last sent.
   var lastAcknowledgment: SequenceNumber
-  /// When data that came in is acknowledged at the latest.
-  var acknowledgmentDeadline = Instant.never
   /// The window when its edge was last moved: another look at the socket is worth its cost once a part is used up.
-  var widestWindow = 0
-  /// The shift of the windows in our segments.
-  var receiveScale: UInt8 = 0
+  @Compact var widestWindow = 0
   /// Bytes behind RCV.NXT that this turn's frames hold in order, not yet offered to the host.
-  var pendingByteCount = 0
+  @Compact var pendingByteCount = 0
   /// The sequence number of the guest's FIN, once seen.
   var guestFinish: SequenceNumber?
   /// The first out-of-order segment in the pool, see `ReassemblyPool`.
   var reassembly = ReassemblyPool.Queue()
-
-  // The host's side
-  var hostEnd = HostEnd.open
-  /// There may be something to read from the socket.
-  var isReadable = false
-  /// The host's peer has finished sending: short reads are not the end, the end is still to be read.
-  var isReadClosed = false
-  /// Writing to the host failed; the reset follows when everything from there was read.
-  var isWriteFailed = false
-  /// The guest's FIN was passed on.
-  var isWriteFinished = false
-  /// The socket is closed already, in TIME-WAIT.
-  var isHostClosed = false
-  /// Our FIN is in the sequence space, at SND.NXT less one when it was first sent.
-  var finishSequence: SequenceNumber?
   /// Acknowledged bytes that the socket still holds.
-  var discardByteCount = 0
+  @Compact var discardByteCount = 0
 
-  // Work and time
-  var timer = Timer.none
-  var deadline = Instant.never
-  /// When something last moved, for the user timeout.
-  var lastProgress: Instant
-  var work = Work()
-  /// Whether the flow stands in the list of flows with work.
-  var isQueued = false
+  // Timestamps (RFC 7323)
+  /// TS.Recent, the guest's clock to echo.
+  var timestampRecent: UInt32 = 0
+  /// When TS.Recent was taken over, in seconds of our clock.
+  var timestampAge: UInt32 = 0
+  /// What is added to our clock, so that it tells strangers nothing (RFC 7323 section 5.4).
+  var timestampOffset: UInt32 = 0
+  /// When the challenges in `challengeCount` began, in seconds of our clock.
+  var challengeBegin: UInt32 = 0
+
   /// Slices of this turn's batch that wait to be written, as a list in the stack's `payloads`.
   var deliveries = BatchLists<PayloadSlice>.List()
-
-  var bytesFromGuest: UInt64 = 0
-  var bytesToGuest: UInt64 = 0
 
   /// What is left to do for a connection at the end of a turn.
   struct Work: OptionSet {
@@ -180,18 +216,44 @@ struct TCPConnection {
     static let retransmit = Work(rawValue: 16)
     /// Send a SYN or SYN-ACK (again).
     static let synchronize = Work(rawValue: 32)
+    /// Send the segment before SND.NXT again, or one more: the last of a flight may be lost.
+    static let probeLoss = Work(rawValue: 64)
+  }
+
+  /// How far the repair of a loss has come.
+  enum Recovery: UInt8 {
+    case none
+    /// Duplicate or selective acknowledgments have shown a loss (RFC 6582, RFC 6675).
+    case fast
+    /// The retransmission timer has: everything from SND.UNA on is sent again, but what the guest reports to have.
+    case timeout
+  }
+
+  /// Which options both sides have offered.
+  struct Agreement: OptionSet {
+    let rawValue: UInt8
+    /// RFC 2018.
+    static let selectiveAcknowledgments = Agreement(rawValue: 1)
+    /// RFC 7323 section 3.
+    static let timestamps = Agreement(rawValue: 2)
   }
 }
 
 extension TCPConnection {
   /// RFC 6298 (2.1).
   static let initialTimeout = Interval.seconds(1)
+  /// RFC 6298 (5.7).
+  static let cautiousTimeout = Interval.seconds(3)
   /// RFC 6298 (2.4) asks for 1 s at least; a guest is a local link away, so Linux's 200 ms is taken instead.
   static let minimumTimeout = Interval.milliseconds(200)
   /// RFC 6298 (2.5): the bound may be 60 s or more.
   static let maximumTimeout = Interval.seconds(60)
   /// RFC 9293 section 3.8.3: R2 is at least 100 s.
   static let userTimeout = Interval.seconds(120)
+  /// RFC 5382 REQ-5: a NAT keeps an idle connection for 2 h 4 min at least; then the guest is asked.
+  static let idleTimeout = Interval.seconds(2 * 3600 + 4 * 60)
+  /// RFC 9293 section 3.8.6.2.1: the override timeout, 0.1 to 1 s.
+  static let sillyWindowTimeout = Interval.milliseconds(200)
   /// How long a SYN or SYN-ACK is repeated.
   static let handshakeTimeout = Interval.seconds(63)
   /// RFC 9293 section 3.8.6.3 allows 500 ms; a guest is near, and some wait for it before they go on.
@@ -203,13 +265,36 @@ extension TCPConnection {
   /// RFC 9293 section 3.7.1: the segment size if the SYN names none.
   static let defaultMaximumSegment4 = 536
   static let defaultMaximumSegment6 = 1220
-  /// Ours is never below this, however small the guest's MSS option: headers would drown the data.
+  /// Ours is never below this less options, however small the guest's MSS option: headers would drown the data.
   static let minimumMaximumSegment = 48
   /// The shift that we offer: windows up to 16 MB.
   static let offeredScale: UInt8 = 8
 
+  /// Where the guest was found in the neighbor table.
+  var neighbor: Int {
+    get { Int(neighborPlace) }
+    set { neighborPlace = UInt16(truncatingIfNeeded: newValue) }
+  }
+
   /// Bytes of payload and FIN or SYN in flight.
   var inFlight: Int { sendNext - sendUnacknowledged }
+
+  /// `maximumSegment` for arithmetic.
+  var segmentSize: Int { Int(maximumSegment) }
+
+  /// Which side has begun the connection.
+  enum Side { case outbound, inbound }
+
+  /// Which side has begun the connection.
+  var side: Side { isInbound ? .inbound : .outbound }
+
+  /// Whether the handshake is under way.
+  var isHalfOpen: Bool {
+    switch state {
+    case .connecting, .synSent, .synReceived: true
+    case .established, .finWait1, .finWait2, .closeWait, .closing, .lastAck, .timeWait, .draining: false
+    }
+  }
 
   /// Whether the handshake is over and the connection is not yet.
   var isSynchronized: Bool {

@@ -10,6 +10,10 @@ struct TCPWitness {
   private var guestStart: SequenceNumber?
   private var guestMSS = 536
   private var guestScale: UInt8?
+  private var guestTakesSACK = false
+  private var guestHasTimestamps = false
+  /// The clocks in the guest's segments, which the stack may echo.
+  private var guestClocks: Set<UInt32> = []
   /// Ranges behind `received` that arrived out of order: offsets from the start.
   private var islands: [Range<Int>] = []
   /// The next byte's offset from the start (SYN is 0): what the stack may acknowledge at most.
@@ -36,6 +40,7 @@ struct TCPWitness {
   mutating func guestSent(_ segment: PlainTCP) {
     if segment.flags.contains(.syn) { guestSynchronized(segment) }
     if segment.flags.contains(.rst) { guestHasReset = true }
+    if let timestamps = segment.timestamps { guestClocks.insert(timestamps.value) }
     guard let guestStart, !segment.flags.contains(.rst) else { return }
     let first = segment.sequence - guestStart
     if segment.length > 0 { arrived(first..<(first + segment.length)) }
@@ -63,13 +68,23 @@ struct TCPWitness {
       synOptions = previous.synOptions
     }
     guestStart = segment.sequence
-    guestMSS = segment.mss.map(Int.init) ?? 536
+    // RFC 9293 section 3.7.1; an MSS of zero is none, and headers are not paid for less than 48 bytes.
+    guestMSS = max(segment.mss.map { $0 == 0 ? 536 : Int($0) } ?? 536, 48)
+    guestTakesSACK = segment.options.contains(.sackPermitted)
+    guestHasTimestamps = segment.timestamps != nil
     guestScale = segment.windowScale
     allowedEdge = 1 + Int(segment.window)
     lastGuestWindow = Int(segment.window)
   }
 
   private mutating func arrived(_ range: Range<Int>) {
+    var range = range
+    // Islands that touch are one.
+    for index in islands.indices.reversed()
+    where islands[index].lowerBound <= range.upperBound && range.lowerBound <= islands[index].upperBound {
+      let other = islands.remove(at: index)
+      range = min(range.lowerBound, other.lowerBound)..<max(range.upperBound, other.upperBound)
+    }
     islands.append(range)
     var moved = true
     while moved {
@@ -95,7 +110,7 @@ struct TCPWitness {
     var faults: [String] = []
     if wasReset { faults.append("a segment behind a reset") }
     if !segment.flags.contains(.ack) { faults.append("a segment without ACK") }
-    if !segment.options.isEmpty { faults.append("options that were never agreed on") }
+    faults += checkOptions(segment)
     faults += checkAcknowledgment(segment)
     faults += checkWindow(segment, scale: effectiveStackScale)
     faults += checkData(segment, at: segment.sequence - stackStart)
@@ -106,12 +121,13 @@ struct TCPWitness {
     var faults: [String] = []
     if !segment.payload.isEmpty || segment.flags.contains(.fin) { faults.append("a SYN with data or FIN") }
     if segment.sequence != stackStart || wasReset { began(segment) }
-    if segment.options != synOptions { faults.append("a SYN repeated with other options") }
+    if segment.options.map(\.kind) != synOptions.map(\.kind) { faults.append("a SYN repeated with other options") }
     if segment.mss == nil { faults.append("a SYN without MSS") }
     if segment.flags.contains(.ack) {
       guard guestStart != nil else { return faults + ["a SYN-ACK to no SYN"] }
       if segment.windowScale != nil && guestScale == nil { faults.append("window scale that was not offered") }
-      if segment.options.contains(.sackPermitted) { faults.append("SACK is permitted but not implemented") }
+      if segment.options.contains(.sackPermitted) && !guestTakesSACK { faults.append("SACK that was not offered") }
+      if segment.timestamps != nil && !guestHasTimestamps { faults.append("timestamps that were not offered") }
       faults += checkAcknowledgment(segment)
       // RFC 7323 section 2.2: the window of a SYN is never scaled.
       faults += checkWindow(segment, scale: 0)
@@ -137,12 +153,38 @@ struct TCPWitness {
   private mutating func checkReset(_ segment: PlainTCP) -> [String] {
     var faults: [String] = []
     if !segment.payload.isEmpty { faults.append("a reset with data") }
-    if !segment.options.isEmpty { faults.append("a reset with options") }
+    if segment.timestamps != nil && !agreesOnTimestamps { faults.append("a reset with timestamps") }
+    if !segment.options.allSatisfy({ $0.kind == 8 }) { faults.append("a reset with options") }
     if let stackStart, handshakeAcknowledged, let guestAcknowledged {
       let offset = segment.sequence - stackStart
       let isNext = segment.sequence == guestAcknowledged || offset <= stream.count + 2
       if !isNext || offset < 0 { faults.append("a reset outside of what was sent") }
       wasReset = true
+    }
+    return faults
+  }
+
+  private var agreesOnTimestamps: Bool { guestHasTimestamps && synOptions.contains { $0.kind == 8 } }
+  private var agreesOnSACK: Bool { guestTakesSACK && synOptions.contains(.sackPermitted) }
+
+  /// RFC 7323 section 3.2: once agreed on, in each segment; RFC 2018 section 4: only what has arrived is reported.
+  private func checkOptions(_ segment: PlainTCP) -> [String] {
+    var faults: [String] = []
+    for option in segment.options where option.kind != 5 && option.kind != 8 {
+      faults.append("option \(option.kind) behind the handshake")
+    }
+    if (segment.timestamps != nil) != agreesOnTimestamps { faults.append("timestamps against the agreement") }
+    if let timestamps = segment.timestamps, agreesOnTimestamps, !guestClocks.contains(timestamps.echo) {
+      faults.append("echoes a clock \(timestamps.echo) that the guest never sent")
+    }
+    guard !segment.sackBlocks.isEmpty, let guestStart else { return faults }
+    if !agreesOnSACK { faults.append("SACK blocks against the agreement") }
+    for block in segment.sackBlocks {
+      let range = (block.start - guestStart, block.end - guestStart)
+      if block.start <= segment.acknowledgment { faults.append("a SACK block at what is acknowledged") }
+      // What arrived meanwhile in order is an island no more, but was reported rightly.
+      let isThere = islands.contains { $0.lowerBound <= range.0 && range.1 <= $0.upperBound } || range.1 <= received
+      if range.0 >= range.1 || !isThere { faults.append("a SACK block \(range) that did not arrive") }
     }
     return faults
   }
@@ -199,5 +241,19 @@ struct TCPWitness {
     if end != stream.count + 1 { return ["a FIN at \(end) where the stream ends at \(stream.count + 1)"] }
     finishOffset = end
     return []
+  }
+}
+
+extension PlainTCP.Option {
+  /// The option's kind on the wire.
+  fileprivate var kind: UInt8 {
+    switch self {
+    case .mss: 2
+    case .windowScale: 3
+    case .sackPermitted: 4
+    case .sack: 5
+    case .timestamps: 8
+    case .other(let kind, _): kind
+    }
   }
 }

@@ -12,6 +12,10 @@ public final class GuestTCP {
     public var mss: UInt16? = 1460
     /// The window scale option, nil to send none.
     public var windowScale: UInt8? = 7
+    /// Whether selective acknowledgments are offered and sent (RFC 2018).
+    public var reportsBlocks = true
+    /// Whether timestamps are offered and sent (RFC 7323).
+    public var hasTimestamps = true
     /// Bytes that wait for the application at most.
     public var receiveBufferSize = 256 * 1024
     /// Whether the application reads at once; else `read` does.
@@ -70,6 +74,10 @@ public final class GuestTCP {
   private var unread = 0
   private var receiveScale: UInt8 = 0
   private var advertisedEdge = 0
+  private var reportsBlocks = false
+  private var hasTimestamps = false
+  /// The other side's clock, to be echoed.
+  private var recentClock: UInt32 = 0
 
   init(
     _ guest: SimulatedGuest, local: Endpoint, remote: Endpoint, initialSequence: SequenceNumber, options: Options
@@ -134,6 +142,12 @@ public final class GuestTCP {
       sendScale = scale
       receiveScale = own
     }
+    reportsBlocks = options.reportsBlocks && syn.options.contains(.sackPermitted)
+    if options.hasTimestamps, let timestamps = syn.timestamps {
+      hasTimestamps = true
+      recentClock = timestamps.value
+      mss -= 12
+    }
   }
 
   private func synchronize() {
@@ -169,6 +183,9 @@ public final class GuestTCP {
       if !isServer { isEstablished = true }
     }
     guard let initialReceive else { return }
+    if let timestamps = segment.timestamps, segment.sequence - initialReceive <= expected {
+      recentClock = timestamps.value
+    }
     if segment.flags.contains(.ack) { acknowledged(segment) }
     if segment.length > 0 {
       take(segment, at: segment.sequence - initialReceive)
@@ -250,6 +267,30 @@ public final class GuestTCP {
     highest = max(highest, next)
   }
 
+  /// What waits behind gaps, what came last first (RFC 2018 section 4).
+  private func blocks(from start: SequenceNumber) -> [PlainTCP.Block] {
+    var blocks: [PlainTCP.Block] = []
+    for newest in islands.reversed() {
+      var range = newest.at..<(newest.at + newest.bytes.count)
+      var grows = true
+      while grows {
+        grows = false
+        for island in islands {
+          let other = island.at..<(island.at + island.bytes.count)
+          guard other.lowerBound <= range.upperBound && range.lowerBound <= other.upperBound else { continue }
+          let union = min(range.lowerBound, other.lowerBound)..<max(range.upperBound, other.upperBound)
+          if union != range {
+            range = union
+            grows = true
+          }
+        }
+      }
+      let block = PlainTCP.Block(start + range.lowerBound, start + range.upperBound)
+      if !blocks.contains(block) { blocks.append(block) }
+    }
+    return blocks
+  }
+
   private func startTimer() { deadline = guest.now + timeoutLength }
 
   func timeout() {
@@ -294,8 +335,16 @@ public final class GuestTCP {
     segment.window = UInt16(clamping: window >> scale)
     advertisedEdge = max(advertisedEdge, expected + Int(segment.window) << scale)
     if isSynchronizing {
+      if options.reportsBlocks && (!isServer || reportsBlocks) { segment.options.append(.sackPermitted) }
       if let mss = options.mss { segment.options.append(.mss(mss)) }
       if let scale = options.windowScale { segment.options.append(.windowScale(scale)) }
+    }
+    if hasTimestamps || (isSynchronizing && !isServer && options.hasTimestamps) {
+      segment.options.append(
+        .timestamps(UInt32(truncatingIfNeeded: guest.now.nanoseconds / 1_000_000), echo: recentClock))
+    }
+    if reportsBlocks, let initialReceive, !isSynchronizing, !islands.isEmpty {
+      segment.options.append(.sack(blocks(from: initialReceive).prefix(hasTimestamps ? 3 : 4).map(\.self)))
     }
     guard let source = local.address.ipv4, let destination = remote.address.ipv4 else { return }
     guest.send(PlainIPv4(from: source, to: destination, .tcp(segment)))

@@ -53,6 +53,13 @@ public struct Segment: Hashable, Sendable {
     Segment([], seq: seq, ack: ack, win: win, payload: bytes)
   }
 
+  /// An acknowledgment that reports what lies beyond it: ranges, each up to the number behind it (RFC 2018).
+  public static func sack(_ ack: Int, _ blocks: Range<Int>..., seq: Int, win: UInt16? = nil) -> Segment {
+    let option = PlainTCP.Option.sack(
+      blocks.map { PlainTCP.Block(SequenceNumber(0) + $0.lowerBound, SequenceNumber(0) + $0.upperBound) })
+    return Segment([], seq: seq, ack: ack, win: win, options: [option])
+  }
+
   /// A FIN, perhaps with data.
   public static func fin(_ text: String = "", seq: Int, ack: Int, win: UInt16? = nil) -> Segment {
     Segment(.fin, seq: seq, ack: ack, win: win, payload: Array(text.utf8))
@@ -94,6 +101,10 @@ public final class RawConnection {
   public private(set) var remoteInitial: SequenceNumber?
   /// The window of the guest's segments that name none.
   public var window: UInt16 = 64_240
+  /// The guest's clock, which its segments carry with the stack's echoed, once a test has set it (RFC 7323).
+  public var clock: UInt32?
+  /// The clock of the stack's last segment.
+  public private(set) var remoteClock: UInt32 = 0
   /// The lab that it belongs to.
   public unowned let lab: Lab
   private var inbox: [(at: Instant, segment: Segment)] = []
@@ -111,12 +122,14 @@ public final class RawConnection {
     if plain.flags.contains(.syn) { remoteInitial = plain.sequence }
     let hasAck = plain.flags.contains(.ack)
     let start = remoteInitial ?? SequenceNumber(0)
+    if let timestamps = plain.timestamps { remoteClock = timestamps.value }
     inbox.append(
       (
         now,
         Segment(
           plain.flags, seq: plain.sequence - start, ack: hasAck ? plain.acknowledgment - initialSequence : nil,
-          win: plain.window, options: plain.options, payload: plain.payload)
+          win: plain.window, options: plain.options.map { $0.counted(from: initialSequence, to: SequenceNumber(0)) },
+          payload: plain.payload)
       ))
   }
 
@@ -129,7 +142,12 @@ public final class RawConnection {
     plain.flags = segment.flags
     if let ack = segment.ack { plain.acknowledgment = (remoteInitial ?? SequenceNumber(0)) + ack }
     plain.window = segment.win ?? window
-    plain.options = segment.options ?? []
+    plain.options = (segment.options ?? []).map {
+      $0.counted(from: SequenceNumber(0), to: remoteInitial ?? SequenceNumber(0))
+    }
+    if let clock, !segment.flags.contains(.rst), plain.timestamps == nil {
+      plain.options.append(.timestamps(clock, echo: segment.ack == nil ? 0 : remoteClock))
+    }
     plain.payload = segment.payload
     return PlainIPv4(from: lab.guest.address, to: remote.address.ipv4 ?? .any, .tcp(plain))
   }
@@ -147,10 +165,21 @@ public final class RawConnection {
     return inbox.isEmpty ? nil : inbox.removeFirst()
   }
 
+  /// How many segments no one has looked at.
+  public var pendingCount: Int { inbox.count }
+
   /// Takes all segments that no one has looked at.
   public func takeSegments() -> [Segment] {
     lab.settle()
     defer { inbox.removeAll() }
     return inbox.map(\.segment)
+  }
+}
+
+extension PlainTCP.Option {
+  /// The option with the sequence numbers in it counted from another start.
+  fileprivate func counted(from old: SequenceNumber, to new: SequenceNumber) -> PlainTCP.Option {
+    guard case .sack(let blocks) = self else { return self }
+    return .sack(blocks.map { PlainTCP.Block(new + ($0.start - old), new + ($0.end - old)) })
   }
 }

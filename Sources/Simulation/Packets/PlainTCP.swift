@@ -24,6 +24,20 @@ public struct PlainTCP: Hashable, Sendable {
     public static let urg = Flags(rawValue: 32)
   }
 
+  /// A range of sequence numbers, the second behind its end.
+  public struct Block: Hashable, Sendable {
+    /// The first number of the range.
+    public var start: SequenceNumber
+    /// The number behind the last.
+    public var end: SequenceNumber
+
+    /// Makes a block of its edges.
+    public init(_ start: SequenceNumber, _ end: SequenceNumber) {
+      self.start = start
+      self.end = end
+    }
+  }
+
   /// An option of the header.
   public enum Option: Hashable, Sendable {
     /// The largest payload the sender takes (RFC 9293 section 3.7.1).
@@ -32,6 +46,10 @@ public struct PlainTCP: Hashable, Sendable {
     case windowScale(UInt8)
     /// Selective acknowledgments are welcome (RFC 2018).
     case sackPermitted
+    /// What arrived beyond the acknowledgment (RFC 2018 section 3).
+    case sack([Block])
+    /// The sender's clock, and the last that it heard of the other's (RFC 7323 section 3).
+    case timestamps(UInt32, echo: UInt32)
     /// Any other option: its kind and its data.
     case other(UInt8, [UInt8])
   }
@@ -75,6 +93,18 @@ public struct PlainTCP: Hashable, Sendable {
     return nil
   }
 
+  /// The timestamps option's values.
+  public var timestamps: (value: UInt32, echo: UInt32)? {
+    for case .timestamps(let value, let echo) in options { return (value, echo) }
+    return nil
+  }
+
+  /// The blocks of the SACK option, none where there is no option.
+  public var sackBlocks: [Block] {
+    for case .sack(let blocks) in options { return blocks }
+    return []
+  }
+
   /// The segment's bytes with a valid checksum.
   public func encoded(from source: IPv4Address, to destination: IPv4Address) -> [UInt8] {
     let optionBytes = encodedOptions()
@@ -104,6 +134,16 @@ public struct PlainTCP: Hashable, Sendable {
         writer.append(value)
       case .windowScale(let shift): writer.append([3, 3, shift])
       case .sackPermitted: writer.append([4, 2])
+      case .sack(let blocks):
+        writer.append([5, UInt8(2 + 8 * blocks.count)])
+        for block in blocks {
+          writer.append(block.start.value)
+          writer.append(block.end.value)
+        }
+      case .timestamps(let value, let echo):
+        writer.append([8, 10])
+        writer.append(value)
+        writer.append(echo)
       case .other(let kind, let data): writer.append([kind, UInt8(data.count + 2)] + data)
       }
     }
@@ -145,6 +185,15 @@ public struct PlainTCP: Hashable, Sendable {
     guard sourcePort != 0 && destinationPort != 0 else { throw PacketFault("TCP port 0") }
   }
 
+  private static func blocks(in data: [UInt8]) throws(PacketFault) -> [Block] {
+    var reader = PlainReader(data)
+    var blocks: [Block] = []
+    while reader.remaining > 0 {
+      blocks.append(Block(SequenceNumber(try reader.long()), SequenceNumber(try reader.long())))
+    }
+    return blocks
+  }
+
   /// Appends the options to `options`, up to the first that is broken.
   private mutating func readOptions(in bytes: [UInt8]) throws(PacketFault) {
     var reader = PlainReader(bytes)
@@ -162,7 +211,11 @@ public struct PlainTCP: Hashable, Sendable {
       case (2, 2): options.append(.mss(UInt16(data[0]) << 8 | UInt16(data[1])))
       case (3, 1): options.append(.windowScale(data[0]))
       case (4, 0): options.append(.sackPermitted)
-      case (2, _), (3, _), (4, _): throw PacketFault("TCP option \(kind) of length \(length)")
+      case (5, 8), (5, 16), (5, 24), (5, 32): options.append(.sack(try Self.blocks(in: data)))
+      case (8, 8):
+        var reader = PlainReader(data)
+        options.append(.timestamps(try reader.long(), echo: try reader.long()))
+      case (2, _), (3, _), (4, _), (5, _), (8, _): throw PacketFault("TCP option \(kind) of length \(length)")
       default: options.append(.other(kind, data))
       }
     }
@@ -191,6 +244,8 @@ extension PlainTCP.Option {
     case .mss(let value): "mss \(value)"
     case .windowScale(let shift): "wscale \(shift)"
     case .sackPermitted: "sackOK"
+    case .sack(let blocks): "sack " + blocks.map { "\($0.start.value):\($0.end.value)" }.joined(separator: " ")
+    case .timestamps(let value, let echo): "TS val \(value) ecr \(echo)"
     case .other(let kind, let data): "kind \(kind) length \(data.count + 2)"
     }
   }

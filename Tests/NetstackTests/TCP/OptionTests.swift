@@ -92,7 +92,7 @@ import Testing
       lab.host.services[.server] = RemoteService()
       let tcp = lab.rawConnection(to: .server)
       let server = try tcp.establish([
-        .other(8, [0, 0, 0, 1, 0, 0, 0, 0]), .sackPermitted, .mss(1200), .other(254, [1, 2, 3]), .windowScale(3),
+        .other(19, [0, 0, 0, 1, 0, 0, 0, 0]), .sackPermitted, .mss(1200), .other(254, [1, 2, 3]), .windowScale(3),
       ])
       server.write(pattern(1200))
       tcp.stack(.data(pattern(1200), seq: 1, ack: 1))
