@@ -61,7 +61,9 @@ let package = Package(
     .target(name: "CAllocationCounter"),
     .executableTarget(
       name: "Benchmarks",
-      dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation", "CAllocationCounter"],
+      dependencies: [
+        "Primitives", "Buffers", "Wire", "Netstack", "Simulation", "LinuxSystem", "CAllocationCounter",
+      ],
       swiftSettings: settings),
 
     .executableTarget(name: "LabScenarios", dependencies: ["Simulation"], swiftSettings: settings),
