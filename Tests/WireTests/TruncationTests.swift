@@ -9,6 +9,7 @@ private func readAll(_ bytes: Span<UInt8>) {
   }
   attempt { _ = try EthernetFrame(bytes).header }
   attempt { _ = try ARPPacket(bytes).message }
+  attempt { _ = try IPv6FragmentHeader(bytes) }
   for byteCount in [0, bytes.count, 65_535] {
     attempt {
       let packet = try IPv4Packet(bytes, byteCount: byteCount)

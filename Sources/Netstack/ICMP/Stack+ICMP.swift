@@ -4,29 +4,51 @@ import Primitives
 import Wire
 
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
-  /// RFC 792: answers an echo request to one of the stack's own addresses.
-  mutating func receiveICMP<Sink: FrameSink & ~Copyable>(
+  /// RFC 792: an ICMP message from a guest.
+  mutating func receiveICMPv4<Sink: FrameSink & ~Copyable>(
     _ context: PacketContext, of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
   ) throws(WireError) {
     let message = try ICMPv4Message(batch.header(context.frame).extracting(droppingFirst: context.offset))
-    guard context.byteCount >= ICMPv4Header.length else { return drop(.malformed, on: context.port) }
+    guard isChecksumValid(context, of: batch, pseudoHeader: false) else { return }
+    guard message.type == .echoRequest else { return drop(.unknownProtocol, on: context.port) }
+    receiveEcho(message.restOfHeader, context, of: batch, at: now, into: &sink)
+  }
+
+  /// Whether an ICMP message is whole and as it was sent; counts it if not.
+  mutating func isChecksumValid(
+    _ context: PacketContext, of batch: borrowing FrameBatch, pseudoHeader: Bool
+  ) -> Bool {
+    guard context.byteCount >= ICMPv4Header.length else {
+      drop(.malformed, on: context.port)
+      return false
+    }
+    guard context.checksum == .unverified else { return true }
+    var sum = InternetChecksum()
+    if pseudoHeader {
+      sum.addPseudoHeader(
+        source: context.source, destination: context.destination, proto: .icmpv6, length: context.byteCount)
+    }
     let whole = PayloadSlice(frame: context.frame, offset: context.offset, count: context.byteCount)
-    guard context.checksum == .verified || checksum(of: whole, in: batch).checksum == 0 else {
-      return drop(.badChecksum, on: context.port)
+    if checksum(of: whole, in: batch, after: sum).checksum == 0 { return true }
+    drop(.badChecksum, on: context.port)
+    return false
+  }
+
+  /// An echo request (RFC 792, RFC 4443 section 4.1): answered for the stack's own addresses. `identity` is the second
+  /// word of its header, the identifier and the sequence number.
+  mutating func receiveEcho<Sink: FrameSink & ~Copyable>(
+    _ identity: UInt32, _ context: PacketContext, of batch: borrowing FrameBatch, at now: Instant,
+    into sink: inout Sink
+  ) {
+    guard !isOwn(context.destination) else {
+      return sendEchoReply(identity, context, of: batch, at: now, into: &sink)
     }
-    guard message.type == .echoRequest, let destination = context.destination.ipv4 else {
-      return drop(.unknownProtocol, on: context.port)
-    }
-    guard isOwn(destination) else {
-      drop(.forbiddenDestination, on: context.port)
-      guard !isGroup(destination) else { return }
-      return sendError(.unreachable(.prohibited), context, of: batch, at: now, into: &sink)
-    }
-    sendEchoReply(message.header, context, of: batch, at: now, into: &sink)
+    drop(.forbiddenDestination, on: context.port)
+    sendError(.unreachable(.prohibited), context, of: batch, at: now, into: &sink)
   }
 
   private mutating func sendEchoReply<Sink: FrameSink & ~Copyable>(
-    _ request: ICMPv4Header, _ context: PacketContext, of batch: borrowing FrameBatch, at now: Instant,
+    _ identity: UInt32, _ context: PacketContext, of batch: borrowing FrameBatch, at now: Instant,
     into sink: inout Sink
   ) {
     guard let path = path(to: context.source, hint: context.neighbor, at: now, into: &sink) else {
@@ -36,22 +58,32 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       frame: context.frame, offset: context.offset + ICMPv4Header.length,
       count: context.byteCount - ICMPv4Header.length)
     let ip = packetHeader(
-      path, from: context.destination, to: context.source, .icmp, payloadLength: context.byteCount)
-    guard ip.length - EthernetHeader.length + context.byteCount <= path.mtu else {
-      return drop(.linkFull, on: context.port)
+      path, from: context.destination, to: context.source, context.proto, payloadLength: context.byteCount)
+    let header: UInt64
+    switch context.source.family {
+    case .ipv4:
+      var reply = ICMPv4Header(type: .echoReply, restOfHeader: identity)
+      reply.checksum = checksum(of: data, in: batch, after: sum(of: reply, in: ip)).checksum
+      header = reply.bits
+    case .ipv6:
+      var reply = ICMPv6Header(type: .echoReply, restOfHeader: identity)
+      reply.checksum = checksum(of: data, in: batch, after: sum(of: reply, in: ip)).checksum
+      header = reply.bits
     }
-    let length = ip.length + ICMPv4Header.length
-    let slot = SlotRequest(port: path.port, headerLength: length, payloadLength: data.count)
-    guard let run = reserve(slot, in: &sink) else { return drop(.linkFull, on: path.port) }
-    var regions = sink.payload(of: run)
-    var region = regions[0]
-    batch.copy(data, to: &region)
-    var reply = ICMPv4Header(type: .echoReply, restOfHeader: request.restOfHeader)
-    reply.checksum = checksum(of: data, in: batch, after: reply.sum).checksum
-    var bytes = sink.header(0, of: run)
-    ip.write(to: &bytes)
-    reply.write(to: &bytes, at: ip.length)
-    commit(run, on: path.port, headerLength: length, payload: data.count, into: &sink)
+    send(header, data, of: batch, as: ip, by: path, into: &sink)
+  }
+
+  /// The sum of an ICMP header with its checksum field as zero, and of the pseudo-header that ICMPv6 has
+  /// (RFC 4443 section 2.3).
+  func sum<Version>(of header: ICMPHeader<Version>, in ip: PacketHeader) -> InternetChecksum {
+    var sum = InternetChecksum()
+    if ip.destination.family == .ipv6 {
+      sum.addPseudoHeader(source: ip.source, destination: ip.destination, proto: ip.proto, length: ip.payloadLength)
+    }
+    var header = header
+    header.checksum = 0
+    sum.add(header.bits)
+    return sum
   }
 
   /// A sum with the bytes of a range of a frame added to it.
@@ -60,16 +92,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) -> InternetChecksum {
     var sum = start
     batch.forEachSpan(of: slice) { sum.add($0) }
-    return sum
-  }
-}
-
-extension ICMPv4Header {
-  /// The sum of the header with its checksum field as zero.
-  var sum: InternetChecksum {
-    var sum = InternetChecksum()
-    sum.add(UInt16(type.rawValue) << 8 | UInt16(code.rawValue))
-    sum.add(restOfHeader)
     return sum
   }
 }

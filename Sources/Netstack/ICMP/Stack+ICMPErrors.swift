@@ -3,82 +3,92 @@ import Buffers
 import Primitives
 import Wire
 
-/// What a guest is told by ICMP of a packet of its own (RFC 792, RFC 1812 section 5.2.7).
-enum ICMPError: Hashable {
-  case unreachable(RejectCode)
-  case protocolUnreachable
-  case timeExceeded
-
-  var header: ICMPv4Header {
-    switch self {
-    case .unreachable(.network): ICMPv4Header(type: .destinationUnreachable, code: .networkUnreachable)
-    case .unreachable(.host): ICMPv4Header(type: .destinationUnreachable, code: .hostUnreachable)
-    case .unreachable(.port): ICMPv4Header(type: .destinationUnreachable, code: .portUnreachable)
-    case .unreachable(.prohibited): ICMPv4Header(type: .destinationUnreachable, code: .adminProhibited)
-    case .protocolUnreachable: ICMPv4Header(type: .destinationUnreachable, code: .protocolUnreachable)
-    case .timeExceeded: ICMPv4Header(type: .timeExceeded, code: .timeToLiveExceeded)
-    }
-  }
-}
-
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
-  /// Tells the sender of a packet why it went no further.
+  /// Tells the sender of a packet why it went no further. `reporter` is who found out, the gateway itself if nil.
+  ///
+  /// Silent where no error may answer: RFC 1122 section 3.2.2, RFC 4443 section 2.4 (e).
   mutating func sendError<Sink: FrameSink & ~Copyable>(
-    _ error: ICMPError, _ context: PacketContext, of batch: borrowing FrameBatch, at now: Instant,
-    into sink: inout Sink
+    _ error: ICMPError, _ context: PacketContext, of batch: borrowing FrameBatch, reporter: IPAddress? = nil,
+    at now: Instant, into sink: inout Sink
   ) {
+    guard !context.isGroup || error.isForGroups, !isErrorMessage(context, of: batch) else { return }
     let header = context.offset - EthernetHeader.length
-    // RFC 1812 section 4.3.2.3: as much of the packet as keeps the error within 576 bytes.
-    let count = min(header + context.byteCount, Self.quoteLimit)
-    let quote = PayloadSlice(frame: context.frame, offset: EthernetHeader.length, count: count)
+    let quote = PayloadSlice(
+      frame: context.frame, offset: EthernetHeader.length,
+      count: min(header + context.byteCount, quoteLimit(context.source.family)))
     var bytes = message.mutableSpan
     batch.copy(quote, to: &bytes)
-    sendError(error, quoteLength: count, to: context.source, hint: context.neighbor, at: now, into: &sink)
+    sendError(
+      error, quoteLength: quote.count, from: reporter, to: context.source, hint: context.neighbor, at: now, into: &sink
+    )
   }
 
-  /// Tells a guest why a flow of its came to nothing, some time after the packet that began it: what is quoted is made
-  /// of what the flow is known by (the first eight bytes behind the IP header name it).
+  /// Tells a guest why a packet of its came to nothing, some time after it was sent. `reporter` is who found out, the
+  /// gateway itself if nil; `hint` is the guest's place in the neighbor table.
   mutating func sendError<Sink: FrameSink & ~Copyable>(
-    _ error: ICMPError, _ transport: Transport, from guest: Endpoint, to remote: Endpoint, word: UInt32,
-    hint: Int, at now: Instant, into sink: inout Sink
+    _ error: ICMPError, about quote: QuotedPacket, reporter: IPAddress? = nil, hint: Int, at now: Instant,
+    into sink: inout Sink
   ) {
-    guard let source = guest.address.ipv4, let destination = remote.address.ipv4 else { return }
+    guard !isGroup(quote.destination) || error.isForGroups else { return }
     var bytes = message.mutableSpan
-    IPv4Header(
-      dscpECN: 0, totalLength: IPv4Header.length + 8, identification: 0, dontFragment: true, moreFragments: false,
-      fragmentOffset: 0, timeToLive: PacketHeader.hopLimit, proto: IPProtocol(rawValue: transport.rawValue),
-      source: source, destination: destination
-    ).write(to: &bytes)
-    bytes.storeBigEndian(guest.port, at: IPv4Header.length)
-    bytes.storeBigEndian(remote.port, at: IPv4Header.length + 2)
-    bytes.storeBigEndian(word, at: IPv4Header.length + 4)
-    sendError(error, quoteLength: IPv4Header.length + 8, to: guest.address, hint: hint, at: now, into: &sink)
+    quote.write(to: &bytes)
+    sendError(
+      error, quoteLength: quote.length, from: reporter, to: quote.source, hint: hint, at: now, into: &sink)
   }
 
-  private static var quoteLimit: Int { 576 - IPv4Header.length - ICMPv4Header.length }
+  /// Bytes of a packet that an error quotes at most: as many as keep the error within what every guest takes, 576
+  /// bytes in IPv4 (RFC 1812 section 4.3.2.3) and 1280 in IPv6 (RFC 4443 section 2.4 (c)).
+  private func quoteLimit(_ family: IPAddress.Family) -> Int {
+    let packet = family == .ipv4 ? 576 : 1280
+    return min(packet - PacketHeader.internetLength(family) - ICMPv4Header.length, message.count)
+  }
+
+  /// Whether a packet is itself an ICMP error, or an ICMPv6 redirect, which no error answers.
+  private func isErrorMessage(_ context: PacketContext, of batch: borrowing FrameBatch) -> Bool {
+    guard context.proto == .icmp || context.proto == .icmpv6, context.byteCount > 0 else { return false }
+    let bytes = batch.header(context.frame)
+    // The message's type lies beyond the header part: it is not known to be harmless.
+    guard context.offset < bytes.count else { return true }
+    let type = bytes[context.offset]
+    return context.proto == .icmp
+      ? ICMPv4Type(rawValue: type).isError
+      : ICMPv6Type(rawValue: type).isError || ICMPv6Type(rawValue: type) == .redirect
+  }
 
   /// Sends an error that quotes the first `quoteLength` bytes of `message`.
   private mutating func sendError<Sink: FrameSink & ~Copyable>(
-    _ error: ICMPError, quoteLength: Int, to guest: IPAddress, hint: Int, at now: Instant,
-    into sink: inout Sink
+    _ error: ICMPError, quoteLength: Int, from reporter: IPAddress?, to guest: IPAddress, hint: Int,
+    at now: Instant, into sink: inout Sink
   ) {
-    guard guest != IPAddress(.any as IPv4Address), let path = path(to: guest, hint: hint, at: now, into: &sink) else {
-      return
-    }
+    guard !guest.isAny, let path = path(to: guest, hint: hint, at: now, into: &sink) else { return }
+    guard errorLimit.take(at: now) else { return drop(.rateLimited, on: path.port) }
+    var source = gatewayAddress(towards: guest)
+    if let reporter, reporter.family == guest.family { source = reporter }
+    let isV4 = guest.family == .ipv4
     let ip = packetHeader(
-      path, from: IPAddress(settings.ipv4Gateway), to: guest, .icmp, payloadLength: ICMPv4Header.length + quoteLength)
+      path, from: source, to: guest, isV4 ? .icmp : .icmpv6, payloadLength: ICMPv4Header.length + quoteLength)
     let length = ip.length + ICMPv4Header.length
     let slot = SlotRequest(port: path.port, headerLength: length, payloadLength: quoteLength)
     guard let run = reserve(slot, in: &sink) else { return drop(.linkFull, on: path.port) }
     var regions = sink.payload(of: run)
     _ = regions.write(message.span.extracting(0..<quoteLength))
-    var header = error.header
-    var sum = header.sum
-    sum.add(message.span.extracting(0..<quoteLength))
-    header.checksum = sum.checksum
     var bytes = sink.header(0, of: run)
     ip.write(to: &bytes)
-    header.write(to: &bytes, at: ip.length)
+    if isV4 {
+      write(error.headerV4, ip, quoteLength: quoteLength, to: &bytes)
+    } else {
+      write(error.headerV6, ip, quoteLength: quoteLength, to: &bytes)
+    }
     commit(run, on: path.port, headerLength: length, payload: quoteLength, into: &sink)
+  }
+
+  private func write<Version>(
+    _ header: ICMPHeader<Version>, _ ip: PacketHeader, quoteLength: Int, to bytes: inout MutableSpan<UInt8>
+  ) {
+    var header = header
+    var sum = sum(of: header, in: ip)
+    sum.add(message.span.extracting(0..<quoteLength))
+    header.checksum = sum.checksum
+    header.write(to: &bytes, at: ip.length)
   }
 }

@@ -22,16 +22,28 @@ struct PacketHeader {
   var proto: IPProtocol
   /// Bytes behind the IP header.
   var payloadLength: Int
-  // Fragmentation (IPv4)
-  var identification: UInt16 = 0
+  /// How many routers the packet may pass.
+  var hopLimit = PacketHeader.defaultHopLimit
+  // Fragmentation
+  /// What the fragments of one packet have in common; sixteen bits of it in IPv4.
+  var identification: UInt32 = 0
+  /// IPv4 only: a packet in IPv6 is never fragmented on its way.
   var dontFragment = true
   var moreFragments = false
+  /// Where the payload belongs in that of the whole packet, in bytes.
   var fragmentOffset = 0
-  /// The hop limit of packets that the stack originates (RFC 1700, RFC 9293 section 3.9.2).
-  static let hopLimit: UInt8 = 64
 
-  /// Bytes of both headers.
-  var length: Int { Self.length(destination.family) }
+  /// The hop limit of packets that the stack originates (RFC 1700, RFC 9293 section 3.9.2).
+  static var defaultHopLimit: UInt8 { 64 }
+
+  /// Whether the packet is a part of a longer one.
+  var isFragment: Bool { moreFragments || fragmentOffset > 0 }
+
+  /// Bytes of both headers, and of the fragment header where IPv6 has one.
+  var length: Int {
+    let plain = Self.length(destination.family)
+    return isFragment && destination.family == .ipv6 ? plain + IPv6FragmentHeader.length : plain
+  }
 
   /// Bytes of the Ethernet and IP headers in a family.
   static func length(_ family: IPAddress.Family) -> Int { EthernetHeader.length + internetLength(family) }
@@ -44,22 +56,34 @@ struct PacketHeader {
     }
   }
 
-  /// Writes both headers to the start of `bytes`.
+  /// Writes the headers to the start of `bytes`.
   func write(to bytes: inout MutableSpan<UInt8>) {
     if let source = source.ipv4, let destination = destination.ipv4 {
       EthernetHeader(destination: hardwareDestination, source: hardwareSource, type: .ipv4).write(to: &bytes)
       IPv4Header(
-        dscpECN: 0, totalLength: IPv4Header.length + payloadLength, identification: identification,
-        dontFragment: dontFragment, moreFragments: moreFragments, fragmentOffset: fragmentOffset,
-        timeToLive: Self.hopLimit, proto: proto, source: source, destination: destination
+        dscpECN: 0, totalLength: IPv4Header.length + payloadLength,
+        identification: UInt16(truncatingIfNeeded: identification), dontFragment: dontFragment,
+        moreFragments: moreFragments, fragmentOffset: fragmentOffset, timeToLive: hopLimit, proto: proto,
+        source: source, destination: destination
       ).write(to: &bytes, at: EthernetHeader.length)
     } else {
       EthernetHeader(destination: hardwareDestination, source: hardwareSource, type: .ipv6).write(to: &bytes)
-      IPv6Header(
-        trafficClass: 0, flowLabel: 0, payloadLength: payloadLength, nextHeader: proto, hopLimit: Self.hopLimit,
-        source: source.mapped, destination: destination.mapped
-      ).write(to: &bytes, at: EthernetHeader.length)
+      writeIPv6(to: &bytes)
     }
+  }
+
+  private func writeIPv6(to bytes: inout MutableSpan<UInt8>) {
+    var header = IPv6Header(
+      payloadLength: payloadLength, nextHeader: proto, hopLimit: hopLimit, source: source.mapped,
+      destination: destination.mapped)
+    if isFragment {
+      header.payloadLength += IPv6FragmentHeader.length
+      header.nextHeader = .fragmentHeader
+      IPv6FragmentHeader(
+        nextHeader: proto, offset: fragmentOffset, moreFragments: moreFragments, identification: identification
+      ).write(to: &bytes, at: EthernetHeader.length + IPv6Header.length)
+    }
+    header.write(to: &bytes, at: EthernetHeader.length)
   }
 }
 
@@ -77,6 +101,10 @@ struct PacketContext {
   /// Bytes behind the IP header.
   var byteCount: Int
   var checksum: ChecksumState
+  /// What lies behind the IP header.
+  var proto: IPProtocol
+  /// Whether the packet, or the frame that it came in, is for more than one station.
+  var isGroup: Bool
   /// Time to live, or hop limit, as received.
   var hopLimit: UInt8
   /// DSCP and ECN, as received (RFC 2474, RFC 3168).

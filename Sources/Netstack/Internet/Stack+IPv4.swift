@@ -17,7 +17,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     var context = PacketContext(
       frame: frame, port: descriptor.port, neighbor: 0, source: IPAddress(packet.source),
       destination: IPAddress(packet.destination), offset: EthernetHeader.length + packet.headerLength,
-      byteCount: packet.payloadLength, checksum: descriptor.checksum, hopLimit: packet.timeToLive,
+      byteCount: packet.payloadLength, checksum: descriptor.checksum, proto: packet.proto,
+      isGroup: isGroup(packet.destination) || isGroupFrame(frame, of: batch), hopLimit: packet.timeToLive,
       trafficClass: packet.dscpECN, mayFragment: !packet.dontFragment)
     guard packet.source != .any else {
       // Only a client that is asking for an address speaks without one (RFC 2131 section 4.1).
@@ -33,10 +34,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     switch packet.proto {
     case .tcp: try receiveTCP(context, of: batch, at: now, into: &sink)
     case .udp: try receiveUDP(context, of: batch, from: hardware, at: now, into: &sink)
-    case .icmp: try receiveICMP(context, of: batch, at: now, into: &sink)
+    case .icmp: try receiveICMPv4(context, of: batch, at: now, into: &sink)
     default:
       drop(.unknownProtocol, on: descriptor.port)
-      if !isGroup(packet.destination) { sendError(.protocolUnreachable, context, of: batch, at: now, into: &sink) }
+      sendError(.unknownProtocol(pointer: 0), context, of: batch, at: now, into: &sink)
     }
   }
 
@@ -56,13 +57,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     neighbors[place].mtu = max(neighbors[place].mtu, min(length, settings.mtu))
   }
 
-  /// Whether `address` belongs to the stack itself.
-  func isOwn(_ address: IPv4Address) -> Bool { address == settings.ipv4Gateway || address == settings.ipv4Resolver }
-
-  /// Whether `address` stands for more than one host.
-  func isGroup(_ address: IPv4Address) -> Bool {
-    address.isMulticast || address == .broadcast || address == settings.ipv4Prefix.broadcast
-  }
+  /// Whether a frame is for more than one station: the packet in it is answered by no error (RFC 1122 section 3.2.2).
+  func isGroupFrame(_ frame: Int, of batch: borrowing FrameBatch) -> Bool { batch.header(frame)[0] & 1 != 0 }
 
   // MARK: Output
 
@@ -82,11 +78,5 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     PacketHeader(
       hardwareSource: settings.gatewayMAC, hardwareDestination: path.hardware, source: source,
       destination: destination, proto: proto, payloadLength: payloadLength)
-  }
-
-  /// The next identification for a packet that may be fragmented (RFC 6864).
-  mutating func nextIdentification() -> UInt16 {
-    identification &+= 1
-    return identification
   }
 }

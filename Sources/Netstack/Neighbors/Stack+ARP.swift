@@ -68,12 +68,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// What a guest is sent at most before it has shown that it takes more.
   var defaultMTU: Int { min(settings.mtu, 1500) }
 
-  /// Whether a guest may use `address` as its own.
-  func isGuestAddress(_ address: IPv4Address) -> Bool {
-    settings.ipv4Prefix.contains(address) && address != settings.ipv4Gateway && address != settings.ipv4Resolver
-      && address != settings.ipv4Prefix.network && address != settings.ipv4Prefix.broadcast
-  }
-
   private mutating func sendARP<Sink: FrameSink & ~Copyable>(
     _ message: ARPMessage, to destination: MACAddress, on port: PortID, into sink: inout Sink
   ) {

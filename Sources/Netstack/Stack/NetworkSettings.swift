@@ -2,6 +2,10 @@ public import Primitives
 
 /// The virtual network that a `Stack` presents, as QEMU's `-netdev user` does by default.
 public struct NetworkSettings: Hashable, Sendable {
+  /// Whether guests have IPv4.
+  public var isIPv4Enabled = true
+  /// Whether guests have IPv6; needs an MTU of at least 1280 (RFC 8200 section 5).
+  public var isIPv6Enabled = true
   /// The guests' IPv4 network.
   public var ipv4Prefix = IPv4Prefix(containing: IPv4Address(10, 0, 2, 0), length: 24)
   /// The gateway, which is also the guests' name for the host's loopback.
@@ -18,6 +22,8 @@ public struct NetworkSettings: Hashable, Sendable {
   public var ipv6Gateway = IPv6Address(high: 0xfec0 << 48, low: 2)
   /// The virtual resolver over IPv6.
   public var ipv6Resolver = IPv6Address(high: 0xfec0 << 48, low: 3)
+  /// The gateway's link-local address, from which it speaks as a router (RFC 4861 section 4.2).
+  public var ipv6LinkLocal = IPv6Address(high: 0xfe80 << 48, low: 2)
   /// The longest IP packet that guests are advised to send and may be sent, in bytes (DHCP option 26).
   public var mtu = 65_520
   /// The guest's name that DHCP gives out (option 12), empty for none.

@@ -21,6 +21,8 @@ public enum DropReason: UInt8, CaseIterable, Hashable, Sendable {
   case hopLimitExceeded
   /// The link to the guest had no room.
   case linkFull
+  /// A packet for a guest is longer than a packet can be, in fragments or not.
+  case tooLong
   /// The guest's hardware address is not known.
   case unresolvedNeighbor
   /// No flow for the packet, and it cannot start one.
@@ -35,6 +37,8 @@ public enum DropReason: UInt8, CaseIterable, Hashable, Sendable {
   case filtered
   /// A DHCP message that gets no answer.
   case ignoredRequest
+  /// An ICMP error of ours was held back, since there were too many in a short time.
+  case rateLimited
 }
 
 /// How a flow ended.

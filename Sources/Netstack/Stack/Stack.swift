@@ -53,7 +53,9 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   // Chance
   let sequenceHash: SipHash
   var generator: SeededGenerator
-  var identification: UInt16
+  var identification: UInt32
+  /// RFC 4443 section 2.4 (f), RFC 1812 section 4.3.2.8: errors are rare, whatever a guest sends.
+  var errorLimit = TokenBucket(capacity: 64, perSecond: 1000)
 
   // Memory used again and again
   var slices = UniqueArray<PayloadSlice>()
@@ -87,7 +89,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     peers = PeerFilter(secret: generator.next())
     message = UniqueArray(repeating: 0, count: max(576, min(settings.mtu, 1500) - 28))
     sequenceHash = SipHash(key: seed.0, seed.1)
-    identification = UInt16(truncatingIfNeeded: generator.next())
+    identification = UInt32(truncatingIfNeeded: generator.next())
     self.generator = generator
   }
 

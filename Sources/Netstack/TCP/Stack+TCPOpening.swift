@@ -117,9 +117,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     if let code {
       let connection = tcp[slot]
-      sendError(
-        .unreachable(code), .tcp, from: connection.guest, to: connection.remote,
-        word: connection.initialReceive.value, hint: tcp[slot].neighbor, at: now, into: &sink)
+      let quote = QuotedPacket.tcp(
+        from: connection.guest, to: connection.remote, sequence: connection.initialReceive)
+      sendError(.unreachable(code), about: quote, hint: connection.neighbor, at: now, into: &sink)
     } else {
       sendReset(id, slot, at: now, into: &sink)
     }

@@ -195,9 +195,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .reset, .addressInUse, .addressUnavailable, .exhausted, .messageTooLong, .other: return
     }
     let (guest, remote) = (udp[slot].guest, udp[slot].remote)
-    let word = UInt32(UDPHeader.length) << 16
-    sendError(
-      .unreachable(code), .udp, from: guest, to: remote, word: word, hint: udp[slot].neighbor, at: now, into: &sink)
+    let quote = QuotedPacket.udp(from: guest, to: remote)
+    sendError(.unreachable(code), about: quote, hint: udp[slot].neighbor, at: now, into: &sink)
   }
 
   /// Ends a flow and closes its socket.

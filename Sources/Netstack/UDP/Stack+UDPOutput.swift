@@ -12,42 +12,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       return drop(.unresolvedNeighbor, on: .first)
     }
     let length = UDPHeader.length + inbox[place].byteCount
+    guard length <= Int(UInt16.max) else { return drop(.tooLong, on: path.port) }
     var udp = UDPHeader(sourcePort: remote.port, destinationPort: guest.port, length: length)
     udp.checksum = checksum(of: udp, from: remote.address, to: guest.address, payload: inbox.payload(place))
-    var ip = packetHeader(path, from: remote.address, to: guest.address, .udp, payloadLength: length)
-    let room = path.mtu - (ip.length - EthernetHeader.length)
-    guard length > room else {
-      return sendUDPFragment(0..<length, of: place, udp, ip, on: path.port, into: &sink)
-    }
-    // RFC 791 section 3.2: fragments of a multiple of eight bytes, but for the last.
-    guard guest.address.family == .ipv4, room >= 8 else { return drop(.linkFull, on: path.port) }
-    ip.identification = nextIdentification()
-    ip.dontFragment = false
-    for start in stride(from: 0, to: length, by: room & ~7) {
-      let end = min(start + room & ~7, length)
-      ip.fragmentOffset = start
-      ip.moreFragments = end < length
-      ip.payloadLength = end - start
-      sendUDPFragment(start..<end, of: place, udp, ip, on: path.port, into: &sink)
-    }
-  }
-
-  /// Sends the bytes `range` of a datagram, of which the first eight are its header.
-  private mutating func sendUDPFragment<Sink: FrameSink & ~Copyable>(
-    _ range: Range<Int>, of place: Int, _ udp: UDPHeader, _ ip: PacketHeader, on port: PortID, into sink: inout Sink
-  ) {
-    let isFirst = range.lowerBound == 0
-    let length = ip.length + (isFirst ? UDPHeader.length : 0)
-    let first = isFirst ? 0 : range.lowerBound - UDPHeader.length
-    let payload = first..<(range.upperBound - UDPHeader.length)
-    let slot = SlotRequest(port: port, headerLength: length, payloadLength: payload.count)
-    guard let run = reserve(slot, in: &sink) else { return drop(.linkFull, on: port) }
-    var regions = sink.payload(of: run)
-    _ = regions.write(inbox.payload(place).extracting(payload))
-    var bytes = sink.header(0, of: run)
-    ip.write(to: &bytes)
-    if isFirst { udp.write(to: &bytes, at: ip.length) }
-    commit(run, on: port, headerLength: length, payload: payload.count, into: &sink)
+    let ip = packetHeader(path, from: remote.address, to: guest.address, .udp, payloadLength: length)
+    send(udp.bits, inbox: place, as: ip, by: path, into: &sink)
   }
 
   /// The checksum of a datagram to a guest.

@@ -99,11 +99,17 @@ public struct UDPHeader: Hashable, Sendable {
     self.checksum = checksum
   }
 
+  /// The eight bytes as one integer in host byte order.
+  /// - Precondition: the length fits its field.
+  @inlinable @inline(__always)
+  public var bits: UInt64 {
+    UInt64(sourcePort) << 48 | UInt64(destinationPort) << 32 | UInt64(UInt16(length)) << 16 | UInt64(checksum)
+  }
+
   /// Writes the 8 bytes, the checksum as given, from `offset` on.
   /// - Precondition: `offset + 8 <= bytes.count`, and the length fits its field.
   @inlinable @inline(__always)
   public func write(to bytes: inout MutableSpan<UInt8>, at offset: Int = 0) {
-    bytes.storeBigEndian(UInt32(sourcePort) << 16 | UInt32(destinationPort), at: offset)
-    bytes.storeBigEndian(UInt32(UInt16(length)) << 16 | UInt32(checksum), at: offset + UDPField.length)
+    bytes.storeBigEndian(bits, at: offset)
   }
 }

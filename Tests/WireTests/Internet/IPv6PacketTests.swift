@@ -50,4 +50,17 @@ import Wire
     bytes[0] = 0x45
     #expect(throws: WireError.badVersion(4)) { _ = try IPv6Packet(bytes.span).header }
   }
+
+  @Test func `a fragment header has its fields and is written back (RFC 8200 section 4.5)`() throws {
+    let bytes = hex("11 00 05a9 12345678")
+    let header = try IPv6FragmentHeader(bytes.span)
+    #expect(
+      header == IPv6FragmentHeader(nextHeader: .udp, offset: 1448, moreFragments: true, identification: 0x1234_5678))
+    #expect(written(8) { header.write(to: &$0) } == bytes)
+    // The reserved bits are ignored on receipt and sent as zero.
+    #expect(try IPv6FragmentHeader(hex("11 ff 05af 12345678").span) == header)
+    #expect(throws: WireError.truncated(needed: 8, available: 7)) {
+      _ = try IPv6FragmentHeader(bytes.span.extracting(0..<7))
+    }
+  }
 }

@@ -1,11 +1,18 @@
-public import Primitives
+/// ICMP for IPv6 (RFC 4443).
+public enum ICMPv6: ICMPVersion {
+  /// The kinds of messages.
+  public typealias MessageType = ICMPv6Type
+  /// What a message says more precisely than its type.
+  public typealias MessageCode = ICMPv6Code
+}
 
-// An ICMP message for IPv6 (RFC 4443 section 2.1): the layout of ICMP for IPv4, but the checksum includes a
-// pseudo-header. The second word is the identifier and sequence number of an echo, the MTU of "packet too big", the
-// pointer of "parameter problem", the flags of a neighbour advertisement; the rest has it 0.
+/// An ICMP message for IPv6 as received.
+public typealias ICMPv6Message = ICMPMessage<ICMPv6>
+/// The header of an ICMP message for IPv6.
+public typealias ICMPv6Header = ICMPHeader<ICMPv6>
 
 /// The kinds of ICMPv6 messages.
-public struct ICMPv6Type: RawRepresentable, Hashable, Sendable {
+public struct ICMPv6Type: ICMPNumber {
   /// The number.
   public let rawValue: UInt8
 
@@ -31,6 +38,15 @@ public struct ICMPv6Type: RawRepresentable, Hashable, Sendable {
   /// The answer to an echo request (RFC 4443 section 4.2).
   @inlinable
   public static var echoReply: ICMPv6Type { ICMPv6Type(rawValue: 129) }
+  /// A router asks which groups are listened to (RFC 2710 section 3).
+  @inlinable
+  public static var listenerQuery: ICMPv6Type { ICMPv6Type(rawValue: 130) }
+  /// The sender listens to a group (RFC 2710 section 3).
+  @inlinable
+  public static var listenerReport: ICMPv6Type { ICMPv6Type(rawValue: 131) }
+  /// The sender no longer listens to a group (RFC 2710 section 3).
+  @inlinable
+  public static var listenerDone: ICMPv6Type { ICMPv6Type(rawValue: 132) }
   /// Asks routers to advertise themselves (RFC 4861 section 4.1).
   @inlinable
   public static var routerSolicitation: ICMPv6Type { ICMPv6Type(rawValue: 133) }
@@ -47,13 +63,17 @@ public struct ICMPv6Type: RawRepresentable, Hashable, Sendable {
   @inlinable
   public static var redirect: ICMPv6Type { ICMPv6Type(rawValue: 137) }
 
+  /// Which groups the sender listens to (RFC 3810 section 5.2).
+  @inlinable
+  public static var listenerReport2: ICMPv6Type { ICMPv6Type(rawValue: 143) }
+
   /// Whether the message reports an error about another packet: never answered by an error (RFC 4443 section 2.4).
   @inlinable
   public var isError: Bool { rawValue < 128 }
 }
 
 /// What a message says more precisely than its type; its meaning depends on the type.
-public struct ICMPv6Code: RawRepresentable, Hashable, Sendable {
+public struct ICMPv6Code: ICMPNumber {
   /// The number.
   public let rawValue: UInt8
 
@@ -85,103 +105,22 @@ public struct ICMPv6Code: RawRepresentable, Hashable, Sendable {
   @inlinable
   public static var reassemblyTimeExceeded: ICMPv6Code { ICMPv6Code(rawValue: 1) }
 
+  /// Parameter problem: a field whose value is wrong.
+  @inlinable
+  public static var erroneousField: ICMPv6Code { ICMPv6Code(rawValue: 0) }
   /// Parameter problem: a next header that the receiver does not speak.
   @inlinable
   public static var unrecognizedNextHeader: ICMPv6Code { ICMPv6Code(rawValue: 1) }
+  /// Parameter problem: an option that the receiver must know and does not.
+  @inlinable
+  public static var unrecognizedOption: ICMPv6Code { ICMPv6Code(rawValue: 2) }
+  /// Parameter problem: a first fragment without the whole chain of headers (RFC 7112 section 5).
+  @inlinable
+  public static var incompleteHeaderChain: ICMPv6Code { ICMPv6Code(rawValue: 3) }
 }
 
-/// An ICMP message for IPv6 as received.
-public struct ICMPv6Message: ~Escapable {
-  @usableFromInline let bytes: Span<UInt8>
-
-  /// Looks at `bytes`, which hold at least the header of a message.
-  @inlinable
-  @_lifetime(copy bytes)
-  public init(_ bytes: Span<UInt8>) throws(WireError) {
-    guard bytes.count >= ICMPv6Header.length else {
-      throw .truncated(needed: ICMPv6Header.length, available: bytes.count)
-    }
-    self.bytes = bytes
-  }
-
-  /// The kind of the message.
-  @inlinable
-  public var type: ICMPv6Type { ICMPv6Type(rawValue: bytes[ICMPField.type]) }
-
-  /// What it says more precisely.
-  @inlinable
-  public var code: ICMPv6Code { ICMPv6Code(rawValue: bytes[ICMPField.code]) }
-
-  /// The checksum over pseudo-header and message.
-  @inlinable
-  public var checksum: UInt16 { bytes.bigEndian16(at: ICMPField.checksum) }
-
-  /// The second word of the header, in host byte order.
-  @inlinable
-  public var restOfHeader: UInt32 { bytes.bigEndian32(at: ICMPField.restOfHeader) }
-
-  /// The identifier of an echo.
-  @inlinable
-  public var identifier: UInt16 { bytes.bigEndian16(at: ICMPField.restOfHeader) }
-
-  /// The sequence number of an echo.
-  @inlinable
-  public var sequenceNumber: UInt16 { bytes.bigEndian16(at: ICMPField.sequenceNumber) }
-
-  /// What follows the header in the bytes given.
-  @inlinable
-  public var payload: Span<UInt8> {
-    @_lifetime(copy self)
-    get { bytes.extracting(ICMPv6Header.length..<bytes.count) }
-  }
-
-  /// The header as a value.
-  @inlinable
-  public var header: ICMPv6Header {
-    ICMPv6Header(type: type, code: code, checksum: checksum, restOfHeader: restOfHeader)
-  }
-}
-
-/// The header of an ICMP message for IPv6.
-public struct ICMPv6Header: Hashable, Sendable {
-  /// The length of the header in bytes.
-  public static var length: Int { 8 }
-
-  /// The kind of the message.
-  public var type: ICMPv6Type
-  /// What it says more precisely.
-  public var code: ICMPv6Code
-  /// The checksum over pseudo-header and message.
-  public var checksum: UInt16
-  /// The second word of the header, in host byte order.
-  public var restOfHeader: UInt32
-
-  /// Makes a header of its fields.
-  @inlinable
-  public init(type: ICMPv6Type, code: ICMPv6Code = .none, checksum: UInt16 = 0, restOfHeader: UInt32 = 0) {
-    self.type = type
-    self.code = code
-    self.checksum = checksum
-    self.restOfHeader = restOfHeader
-  }
-
-  /// Makes the header of an echo request or reply.
-  @inlinable
-  public init(type: ICMPv6Type, identifier: UInt16, sequenceNumber: UInt16, checksum: UInt16 = 0) {
-    let rest = UInt32(identifier) << 16 | UInt32(sequenceNumber)
-    self.init(type: type, checksum: checksum, restOfHeader: rest)
-  }
-
+extension ICMPHeader<ICMPv6> {
   /// Makes the header of "packet too big".
   @inlinable
   public init(packetTooBigFor nextHopMTU: UInt32) { self.init(type: .packetTooBig, restOfHeader: nextHopMTU) }
-
-  /// Writes the 8 bytes, the checksum as given, from `offset` on.
-  /// - Precondition: `offset + 8 <= bytes.count`.
-  @inlinable
-  public func write(to bytes: inout MutableSpan<UInt8>, at offset: Int = 0) {
-    let first = UInt32(type.rawValue) << 24 | UInt32(code.rawValue) << 16 | UInt32(checksum)
-    bytes.storeBigEndian(first, at: offset)
-    bytes.storeBigEndian(restOfHeader, at: offset + ICMPField.restOfHeader)
-  }
 }
