@@ -88,6 +88,35 @@ extension RawConnection {
 extension Endpoint {
   /// A server of the simulated world, in TEST-NET-1 (RFC 5737).
   static let server = Endpoint(IPv4Address(192, 0, 2, 1), port: 80)
+
+  /// A server of the simulated world, in TEST-NET-1 or in 2001:db8::/32 (RFC 3849).
+  static func server(_ family: IPAddress.Family, port: UInt16 = 80) -> Endpoint {
+    let address = family == .ipv4 ? server.address : IPAddress(IPv6Address(high: 0x2001_0db8 << 32, low: 1))
+    return Endpoint(address, port: port)
+  }
+}
+
+/// The arguments of a test that holds in both families.
+let families: [IPAddress.Family] = [.ipv4, .ipv6]
+
+extension IPAddress {
+  /// The gateway's address.
+  static func gateway(_ family: Family) -> IPAddress {
+    family == .ipv4 ? IPAddress(IPv4Address(10, 0, 2, 2)) : IPAddress(IPv6Address(high: 0xfec0 << 48, low: 2))
+  }
+}
+
+extension IPv6Address {
+  /// fec0::2, the gateway.
+  static let gateway = IPv6Address(high: 0xfec0 << 48, low: 2)
+  /// fe80::2, the gateway's link-local address.
+  static let router = IPv6Address(high: 0xfe80 << 48, low: 2)
+  /// ff02::1, every node.
+  static let everybody = IPv6Address(high: 0xff02 << 48, low: 1)
+  /// ff02::2, every router.
+  static let everyRouter = IPv6Address(high: 0xff02 << 48, low: 2)
+  /// A host outside, in 2001:db8::/32 (RFC 3849).
+  static let outside = IPv6Address(high: 0x2001_0db8 << 32, low: 1)
 }
 
 /// Text that is easy to recognise, `count` bytes of it.
@@ -99,10 +128,10 @@ extension Lab {
   /// A raw connection to a server that behaves as `service`, up to ESTABLISHED, and the server's end.
   func established(
     _ service: RemoteService = RemoteService(), _ options: PlainTCP.Option..., win: UInt16? = nil,
-    sourceLocation: SourceLocation = #_sourceLocation
+    over family: IPAddress.Family = .ipv4, sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> (RawConnection, Peer) {
-    host.services[.server] = service
-    let tcp = rawConnection(to: .server)
+    host.services[.server(family)] = service
+    let tcp = rawConnection(to: .server(family))
     let peer = try tcp.establish(options.isEmpty ? [.mss(1460)] : options, win: win, sourceLocation: sourceLocation)
     return (tcp, peer)
   }

@@ -45,12 +45,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Whether a packet is itself an ICMP error, or an ICMPv6 redirect, which no error answers.
   private func isErrorMessage(_ context: PacketContext, of batch: borrowing FrameBatch) -> Bool {
-    guard context.proto == .icmp || context.proto == .icmpv6, context.byteCount > 0 else { return false }
+    let isV4 = context.source.family == .ipv4
+    guard context.proto == (isV4 ? .icmp : .icmpv6), context.byteCount > 0 else { return false }
     let bytes = batch.header(context.frame)
     // The message's type lies beyond the header part: it is not known to be harmless.
     guard context.offset < bytes.count else { return true }
     let type = bytes[context.offset]
-    return context.proto == .icmp
+    return isV4
       ? ICMPv4Type(rawValue: type).isError
       : ICMPv6Type(rawValue: type).isError || ICMPv6Type(rawValue: type) == .redirect
   }

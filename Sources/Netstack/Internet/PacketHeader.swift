@@ -112,3 +112,13 @@ struct PacketContext {
   /// Whether the sender lets routers fragment the packet; never so in IPv6.
   var mayFragment: Bool
 }
+
+extension PacketContext {
+  /// Goes on to what begins `offset` bytes behind the IP header's first.
+  mutating func advance(to offset: Int, _ proto: IPProtocol) {
+    let skipped = EthernetHeader.length + offset - self.offset
+    self.offset += skipped
+    byteCount -= skipped
+    self.proto = proto
+  }
+}

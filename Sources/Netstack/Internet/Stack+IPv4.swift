@@ -42,7 +42,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// Follows what a guest's packets show of it: its hardware address, its port, how long its packets may be.
-  private mutating func heard(
+  mutating func heard(
     _ place: Int, from hardware: MACAddress, on port: PortID, packetLength: Int, at now: Instant
   ) {
     if neighbors[place].hardware != hardware || neighbors[place].port != port {
@@ -76,7 +76,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ path: GuestPath, from source: IPAddress, to destination: IPAddress, _ proto: IPProtocol, payloadLength: Int
   ) -> PacketHeader {
     PacketHeader(
-      hardwareSource: settings.gatewayMAC, hardwareDestination: path.hardware, source: source,
+      hardwareSource: destination.family == .ipv4 ? settings.gatewayMAC : settings.ipv6GatewayMAC,
+      hardwareDestination: path.hardware, source: source,
       destination: destination, proto: proto, payloadLength: payloadLength)
   }
 }

@@ -5,7 +5,11 @@ public struct NetworkSettings: Hashable, Sendable {
   /// Whether guests have IPv4.
   public var isIPv4Enabled = true
   /// Whether guests have IPv6; needs an MTU of at least 1280 (RFC 8200 section 5).
-  public var isIPv6Enabled = true
+  public var isIPv6Enabled: Bool {
+    get { wantsIPv6 && mtu >= 1280 }
+    set { wantsIPv6 = newValue }
+  }
+  private var wantsIPv6 = true
   /// The guests' IPv4 network.
   public var ipv4Prefix = IPv4Prefix(containing: IPv4Address(10, 0, 2, 0), length: 24)
   /// The gateway, which is also the guests' name for the host's loopback.
@@ -48,5 +52,13 @@ public struct NetworkSettings: Hashable, Sendable {
   /// The hardware address of an IPv4 address of the stack: 52:55 and the four bytes of the address.
   public static func hardwareAddress(of address: IPv4Address) -> MACAddress {
     MACAddress(bits: 0x5255 << 32 | UInt64(address.bits))
+  }
+
+  /// The hardware address under which the stack answers in IPv6: 52:56:00:00:00:02.
+  public var ipv6GatewayMAC: MACAddress { Self.hardwareAddress(of: ipv6Gateway) }
+
+  /// The hardware address of an IPv6 address of the stack: 52:56 and the last four bytes of the address.
+  public static func hardwareAddress(of address: IPv6Address) -> MACAddress {
+    MACAddress(bits: 0x5256 << 32 | address.low & 0xffff_ffff)
   }
 }

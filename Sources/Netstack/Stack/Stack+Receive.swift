@@ -15,11 +15,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       guard ethernet.source.isUnicast else { return drop(.badSource, on: descriptor.port) }
       guard isForUs(ethernet.destination) else { return drop(.notForUs, on: descriptor.port) }
       switch ethernet.etherType {
-      case .arp:
+      case .arp where settings.isIPv4Enabled:
         let packet = try ARPPacket(ethernet.payload)
         receiveARP(packet.message, on: descriptor.port, at: now, into: &sink)
-      case .ipv4:
+      case .ipv4 where settings.isIPv4Enabled:
         try receiveIPv4(frame, of: batch, from: ethernet.source, at: now, into: &sink)
+      case .ipv6 where settings.isIPv6Enabled:
+        try receiveIPv6(frame, of: batch, from: ethernet.source, at: now, into: &sink)
       default:
         drop(.unknownProtocol, on: descriptor.port)
       }
@@ -28,9 +30,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
-  /// Whether a frame is addressed to the gateway, to the resolver or to everybody.
+  /// Whether a frame is addressed to the gateway, to the resolver or to a group.
   private func isForUs(_ destination: MACAddress) -> Bool {
-    destination == settings.gatewayMAC || destination.isGroup
+    destination == settings.gatewayMAC || destination == settings.ipv6GatewayMAC || destination.isGroup
       || destination == NetworkSettings.hardwareAddress(of: settings.ipv4Resolver)
+      || destination == NetworkSettings.hardwareAddress(of: settings.ipv6Resolver)
   }
 }

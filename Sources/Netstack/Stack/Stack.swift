@@ -26,6 +26,9 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   var neighbors = NeighborTable()
   /// Flows that wait until a guest's hardware address is known.
   var unresolved = UniqueArray<FlowID>()
+  /// When a neighbor is asked for again.
+  var nextResolution = Instant.never
+  var advertiser: RouterAdvertiser
   var policy: ForwardingPolicy
   var dhcp: DHCPServer
 
@@ -81,6 +84,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     var generator = SeededGenerator(seed: seed.2)
     policy = ForwardingPolicy(settings: settings)
     dhcp = DHCPServer(settings: settings)
+    advertiser = RouterAdvertiser(settings: settings)
     flows = FlowTable(capacity: settings.maximumFlows, secret: (seed.3, generator.next()))
     timers = TimerQueue(capacity: settings.maximumFlows)
     tcp = Slab(capacity: settings.maximumFlows)
@@ -99,6 +103,8 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   public mutating func attach<Sink: FrameSink & ~Copyable>(_ port: PortID, at now: Instant, into sink: inout Sink) {
     while ports.count <= Int(port.rawValue) { ports.append(PortState()) }
     ports[Int(port.rawValue)] = PortState(isAttached: true)
+    // RFC 4861 section 6.2.4: a router that has become one says so more often at first.
+    advertiser.begin(at: now)
     work.releaseHeld()
     doWork(at: now, into: &sink)
   }
@@ -144,6 +150,8 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   /// Does what is due: timers, and work that an earlier call left for want of budget.
   public mutating func advance<Sink: FrameSink & ~Copyable>(to now: Instant, into sink: inout Sink) {
     while let flow = timers.popDue(at: now) { timerFired(flow, at: now, into: &sink) }
+    advanceResolution(to: now, into: &sink)
+    advertiseIfDue(at: now, into: &sink)
     for port in 0..<ports.count where ports[port].expiry <= now {
       ports[port].expiry = .never
       endFlows(of: PortID(rawValue: UInt16(port)), into: &sink)
@@ -181,7 +189,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   /// When `advance` is to be called at the latest; `.never` if nothing is due, the past if work is waiting.
   public var nextDeadline: Instant {
     guard work.isEmpty else { return Instant(nanoseconds: .min) }
-    var next = timers.next
+    var next = min(timers.next, nextResolution, advertiser.next)
     for port in 0..<ports.count { next = min(next, ports[port].expiry) }
     return next
   }

@@ -42,11 +42,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
-  /// RFC 768: over the pseudo-header and the whole datagram; zero means that there is none.
+  /// RFC 768: over the pseudo-header and the whole datagram; zero means that there is none, which IPv6 does not allow
+  /// (RFC 8200 section 8.1).
   private func isChecksumValid(
     _ datagram: UDPDatagram, _ context: PacketContext, in batch: borrowing FrameBatch
   ) -> Bool {
-    guard datagram.checksum != 0, context.checksum == .unverified else { return true }
+    if datagram.checksum == 0 { return context.source.family == .ipv4 }
+    guard context.checksum == .unverified else { return true }
     let whole = PayloadSlice(frame: context.frame, offset: context.offset, count: datagram.length)
     var sum = InternetChecksum()
     sum.addPseudoHeader(source: context.source, destination: context.destination, proto: .udp, length: datagram.length)

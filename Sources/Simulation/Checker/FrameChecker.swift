@@ -8,18 +8,21 @@ import Primitives
 /// checksums, addresses and options of every frame, and over time the rules of each TCP connection (`TCPWitness`).
 /// What it finds is in `faults`, in words and with the frame's bytes.
 public struct FrameChecker {
-  private let settings: NetworkSettings
+  let settings: NetworkSettings
   /// What is wrong, the first first.
   public private(set) var faults: [String] = []
   /// How many frames of the stack were examined.
   public private(set) var frameCount = 0
 
   /// The longest IP packet that each hardware address has shown to take, in bytes.
-  private var knownMTU: [MACAddress: Int] = [:]
+  var knownMTU: [MACAddress: Int] = [:]
   /// Who uses which address.
-  private var stations: [IPv4Address: MACAddress] = [:]
+  var stations: [IPAddress: MACAddress] = [:]
   private var witnesses: [FlowPair: TCPWitness] = [:]
   private var fragments: [FragmentKey: [PlainIPv4]] = [:]
+  var fragmentsV6: [FragmentKey: [PlainIPv6]] = [:]
+  private var guestFragments: [FragmentKey: [PlainIPv4]] = [:]
+  private var guestFragmentsV6: [FragmentKey: [PlainIPv6]] = [:]
   /// Echo requests that were not answered yet.
   private var openEchoes: [PlainICMP] = []
   /// Starts of the packets that the guest sent, which ICMP errors quote.
@@ -31,15 +34,15 @@ public struct FrameChecker {
     var remote: Endpoint
   }
 
-  private struct FragmentKey: Hashable {
-    var source, destination: IPv4Address
-    var identification: UInt16
+  struct FragmentKey: Hashable {
+    var source, destination: IPAddress
+    var identification: UInt32
     var proto: UInt8
   }
 
   /// What identifies the packet that an ICMP error quotes.
   private struct Quote: Hashable {
-    var source, destination: IPv4Address
+    var source, destination: IPAddress
     var proto: UInt8
     var ports: [UInt8]
   }
@@ -54,33 +57,92 @@ public struct FrameChecker {
     // What does not decode is no business of the stack's, and nothing that it may act upon.
     guard let frame = try? PlainFrame(decoding: bytes, strictly: false) else { return }
     switch frame.body {
-    case .arp(let message): learn(message.senderAddress, at: message.senderMAC)
-    case .ipv4(let packet): received(packet, in: frame, length: bytes.count - 14)
+    case .arp(let message): learn(IPAddress(message.senderAddress), at: message.senderMAC)
+    case .ipv4(let packet):
+      guard !packet.isFragment else { return receivedPart(packet, in: frame) }
+      received(
+        packet.payload, packet.proto, from: IPAddress(packet.source), to: IPAddress(packet.destination), in: frame,
+        length: bytes.count - 14)
+    case .ipv6(let packet):
+      guard !packet.isFragment else { return receivedPart(packet, in: frame) }
+      received(
+        packet.payload, packet.proto, from: IPAddress(packet.source), to: IPAddress(packet.destination), in: frame,
+        length: bytes.count - 14)
     case .other: break
     }
   }
 
-  private mutating func received(_ packet: PlainIPv4, in frame: PlainFrame, length: Int) {
-    learn(packet.source, at: frame.source)
+  private mutating func received(
+    _ payload: PlainPayload, _ proto: UInt8, from source: IPAddress, to destination: IPAddress,
+    in frame: PlainFrame, length: Int
+  ) {
+    learn(source, at: frame.source)
     raiseMTU(of: frame.source, to: length)
     quotable.insert(
       Quote(
-        source: packet.source, destination: packet.destination, proto: packet.proto,
-        ports: Array(packet.payloadBytes.prefix(4))))
-    switch packet.payload {
-    case .icmp(let message) where message.type == 8: openEchoes.append(message)
+        source: source, destination: destination, proto: proto,
+        ports: Array(payload.encoded(from: source, to: destination).prefix(4))))
+    let isV4 = source.family == .ipv4
+    switch payload {
+    case .icmp(let message) where message.type == (isV4 ? 8 : 128): openEchoes.append(message)
+    case .icmp(let message) where !isV4: receivedDiscovery(message, in: frame)
     case .tcp(let segment):
-      if segment.flags.contains(.syn), let mss = segment.mss { raiseMTU(of: frame.source, to: Int(mss) + 40) }
+      let headers = isV4 ? 40 : 60
+      if segment.flags.contains(.syn), let mss = segment.mss { raiseMTU(of: frame.source, to: Int(mss) + headers) }
       let pair = FlowPair(
-        guest: Endpoint(packet.source, port: segment.sourcePort),
-        remote: Endpoint(packet.destination, port: segment.destinationPort))
+        guest: Endpoint(source, port: segment.sourcePort),
+        remote: Endpoint(destination, port: segment.destinationPort))
       witnesses[pair, default: TCPWitness()].guestSent(segment)
     default: break
     }
   }
 
-  private mutating func learn(_ address: IPv4Address, at hardware: MACAddress) {
-    guard address != .any else { return }
+  /// The guest's addresses that neighbor discovery tells of (RFC 4861 section 4.6.1).
+  private mutating func receivedDiscovery(_ icmp: PlainICMP, in frame: PlainFrame) {
+    guard let message = try? PlainDiscovery(icmp) else { return }
+    if let source = frame.packetSource, let station = message.linkLayer(1) { learn(source, at: station) }
+    if message.type == 136, let target = message.target, let station = message.linkLayer(2) {
+      learn(IPAddress(target), at: station)
+    }
+  }
+
+  /// A fragment of the guest's: the stack may quote it, and acts on the whole when the last has come.
+  private mutating func receivedPart(_ packet: PlainIPv4, in frame: PlainFrame) {
+    let (source, destination) = (IPAddress(packet.source), IPAddress(packet.destination))
+    let key = FragmentKey(
+      source: source, destination: destination, identification: UInt32(packet.identification), proto: packet.proto)
+    learn(source, at: frame.source)
+    if packet.fragmentOffset == 0 { noteQuote(packet.payload, packet.proto, source, destination) }
+    guestFragments[key, default: []].append(packet)
+    guard let joined = joinFragments(guestFragments[key, default: []]) else { return }
+    guestFragments[key] = nil
+    guard let whole = try? PlainIPv4(decoding: joined.encoded, strictly: false) else { return }
+    // A packet in fragments shows nothing of how long the packets are that the guest takes.
+    received(whole.payload, whole.proto, from: source, to: destination, in: frame, length: 0)
+  }
+
+  private mutating func receivedPart(_ packet: PlainIPv6, in frame: PlainFrame) {
+    let (source, destination) = (IPAddress(packet.source), IPAddress(packet.destination))
+    let key = FragmentKey(
+      source: source, destination: destination, identification: packet.fragment?.identification ?? 0, proto: 0)
+    learn(source, at: frame.source)
+    if packet.fragment?.offset == 0 { noteQuote(packet.payload, packet.proto, source, destination) }
+    guestFragmentsV6[key, default: []].append(packet)
+    guard let joined = joinFragments(guestFragmentsV6[key, default: []]) else { return }
+    guestFragmentsV6[key] = nil
+    guard let whole = try? PlainIPv6(decoding: joined.encoded, strictly: false) else { return }
+    received(whole.payload, whole.proto, from: source, to: destination, in: frame, length: 0)
+  }
+
+  private mutating func noteQuote(
+    _ payload: PlainPayload, _ proto: UInt8, _ source: IPAddress, _ destination: IPAddress
+  ) {
+    let ports = Array(payload.encoded(from: source, to: destination).prefix(4))
+    quotable.insert(Quote(source: source, destination: destination, proto: proto, ports: ports))
+  }
+
+  private mutating func learn(_ address: IPAddress, at hardware: MACAddress) {
+    guard !address.isAny else { return }
     stations[address] = hardware
   }
 
@@ -113,6 +175,7 @@ public struct FrameChecker {
     switch frame.body {
     case .arp(let message): faults += check(message, in: frame)
     case .ipv4(let packet): faults += check(packet, in: frame, length: length)
+    case .ipv6(let packet): faults += check(packet, in: frame, length: length)
     case .other(let type, _): faults.append("EtherType \(type) is not one that this stack speaks")
     }
     return faults
@@ -152,14 +215,16 @@ public struct FrameChecker {
       faults.append("\(length) bytes to a guest that takes \(knownMTU[frame.destination] ?? 1500)")
     }
     if packet.isFragment { return faults + checkFragment(packet) }
-    return faults + checkPayload(packet)
+    return faults
+      + checkPayload(
+        packet.payload, packet.proto, from: IPAddress(packet.source), to: IPAddress(packet.destination))
   }
 
   private func checkDestination(_ packet: PlainIPv4, in frame: PlainFrame) -> [String] {
     guard settings.ipv4Prefix.contains(packet.destination) else {
       return ["a packet to \(packet.destination), which is no guest's address"]
     }
-    guard let station = stations[packet.destination] else {
+    guard let station = stations[IPAddress(packet.destination)] else {
       return ["a packet to \(packet.destination), never heard of"]
     }
     return station == frame.destination ? [] : ["a packet for \(station) in a frame to \(frame.destination)"]
@@ -171,27 +236,30 @@ public struct FrameChecker {
       && !address.isThisNetwork
   }
 
-  private mutating func checkPayload(_ packet: PlainIPv4) -> [String] {
-    switch packet.payload {
+  mutating func checkPayload(
+    _ payload: PlainPayload, _ proto: UInt8, from source: IPAddress, to destination: IPAddress
+  ) -> [String] {
+    switch payload {
     case .tcp(let segment):
       let pair = FlowPair(
-        guest: Endpoint(packet.destination, port: segment.destinationPort),
-        remote: Endpoint(packet.source, port: segment.sourcePort))
+        guest: Endpoint(destination, port: segment.destinationPort),
+        remote: Endpoint(source, port: segment.sourcePort))
       return witnesses[pair, default: TCPWitness()].stackSent(segment)
     case .udp: return []
-    case .icmp(let message): return check(message)
-    case .raw: return ["IP protocol \(packet.proto) is not one that this stack speaks"]
+    case .icmp(let message): return check(message, source.family)
+    case .raw: return ["IP protocol \(proto) is not one that this stack speaks"]
     }
   }
 
-  private mutating func check(_ message: PlainICMP) -> [String] {
-    switch message.type {
-    case 0:
+  private mutating func check(_ message: PlainICMP, _ family: IPAddress.Family) -> [String] {
+    switch (family, message.type) {
+    case (.ipv4, 0), (.ipv6, 129):
       let request = openEchoes.firstIndex { $0.rest == message.rest && $0.payload == message.payload }
       guard let request else { return ["an echo reply to nothing that was asked"] }
       openEchoes.remove(at: request)
       return message.code == 0 ? [] : ["an echo reply of code \(message.code)"]
-    case 3, 11: return checkQuote(message)
+    case (.ipv4, 3), (.ipv4, 11), (.ipv4, 12): return checkQuote(message)
+    case (.ipv6, 1...4): return checkQuoteV6(message)
     default: return ["ICMP type \(message.type)"]
     }
   }
@@ -205,9 +273,27 @@ public struct FrameChecker {
     guard plainChecksum(Array(quote[..<headerLength])) == 0 else { return ["the quoted header's checksum is wrong"] }
     let span = quote.span
     let known = Quote(
-      source: IPv4Address(span, at: 12), destination: IPv4Address(span, at: 16), proto: quote[9],
-      ports: Array(quote[headerLength..<(headerLength + 4)]))
+      source: IPAddress(IPv4Address(span, at: 12)), destination: IPAddress(IPv4Address(span, at: 16)),
+      proto: quote[9], ports: Array(quote[headerLength..<(headerLength + 4)]))
     return quotable.contains(known) ? [] : ["an ICMP error quotes a packet that the guest never sent"]
+  }
+
+  /// RFC 4443 section 3: an error quotes as much as fits 1280 bytes of a packet that the guest sent.
+  private func checkQuoteV6(_ message: PlainICMP) -> [String] {
+    let quote = message.payload
+    guard quote.count >= 40, quote.count <= 1232, quote[0] >> 4 == 6 else {
+      return ["an ICMPv6 error that quotes \(quote.count) bytes"]
+    }
+    let span = quote.span
+    let (source, destination) = (IPAddress(IPv6Address(span, at: 8)), IPAddress(IPv6Address(span, at: 24)))
+    // Behind extension headers the ports are not looked for.
+    guard [6, 17, 58].contains(quote[6]), quote.count >= 48 else {
+      let isKnown = quotable.contains { $0.source == source && $0.destination == destination }
+      return isKnown ? [] : ["an ICMPv6 error quotes a packet that the guest never sent"]
+    }
+    let known = Quote(
+      source: source, destination: destination, proto: quote[6], ports: Array(quote[40..<44]))
+    return quotable.contains(known) ? [] : ["an ICMPv6 error quotes a packet that the guest never sent"]
   }
 
   /// RFC 791 section 3.2: fragments fit together to the whole packet, whose content is then checked.
@@ -216,14 +302,15 @@ public struct FrameChecker {
     if packet.dontFragment { return ["a fragment that must not be fragmented"] }
     if packet.moreFragments && bytes.count % 8 != 0 { return ["a fragment of \(bytes.count) bytes before another"] }
     let key = FragmentKey(
-      source: packet.source, destination: packet.destination, identification: packet.identification,
-      proto: packet.proto)
+      source: IPAddress(packet.source), destination: IPAddress(packet.destination),
+      identification: UInt32(packet.identification), proto: packet.proto)
     fragments[key, default: []].append(packet)
     let parts = fragments[key, default: []]
     guard let whole = joinFragments(parts) else { return [] }
     fragments[key] = nil
     do throws(PacketFault) {
-      return checkPayload(try PlainIPv4(decoding: whole.encoded))
+      let whole = try PlainIPv4(decoding: whole.encoded)
+      return checkPayload(whole.payload, whole.proto, from: key.source, to: key.destination)
     } catch {
       return ["put together from \(parts.count) fragments: \(error)"]
     }

@@ -160,9 +160,11 @@ public final class GuestTCP {
   // MARK: Receiving
 
   func receive(_ message: PlainICMP) {
-    guard message.type == 3, message.payload.count >= 28, !isEstablished else { return }
+    let isV4 = local.address.family == .ipv4
+    let ports = isV4 ? 20 : 40
+    guard message.type == (isV4 ? 3 : 1), message.payload.count >= ports + 8, !isEstablished else { return }
     let span = message.payload.span
-    guard span.bigEndian16(at: 20) == local.port, span.bigEndian16(at: 22) == remote.port else { return }
+    guard span.bigEndian16(at: ports) == local.port, span.bigEndian16(at: ports + 2) == remote.port else { return }
     unreachableCode = message.code
     deadline = .never
   }
@@ -346,7 +348,6 @@ public final class GuestTCP {
     if reportsBlocks, let initialReceive, !isSynchronizing, !islands.isEmpty {
       segment.options.append(.sack(blocks(from: initialReceive).prefix(hasTimestamps ? 3 : 4).map(\.self)))
     }
-    guard let source = local.address.ipv4, let destination = remote.address.ipv4 else { return }
-    guest.send(PlainIPv4(from: source, to: destination, .tcp(segment)))
+    guest.send(.tcp(segment), from: local.address, to: remote.address)
   }
 }

@@ -133,8 +133,12 @@ public final class RawConnection {
       ))
   }
 
-  /// The packet that carries `segment`, for tests that bend it.
+  /// The packet that carries `segment`, for tests that bend it, on a connection over IPv4.
   public func packet(_ segment: Segment) -> PlainIPv4 {
+    PlainIPv4(from: lab.guest.address, to: remote.address.ipv4 ?? .any, .tcp(plain(segment)))
+  }
+
+  private func plain(_ segment: Segment) -> PlainTCP {
     var plain = PlainTCP()
     plain.sourcePort = port
     plain.destinationPort = remote.port
@@ -149,13 +153,14 @@ public final class RawConnection {
       plain.options.append(.timestamps(clock, echo: segment.ack == nil ? 0 : remoteClock))
     }
     plain.payload = segment.payload
-    return PlainIPv4(from: lab.guest.address, to: remote.address.ipv4 ?? .any, .tcp(plain))
+    return plain
   }
 
   /// The guest sends `segments`, which reach the stack in one batch.
   public func guest(_ segments: Segment...) {
     lab.settle()
-    for segment in segments { lab.guest.send(packet(segment)) }
+    let local = lab.guest.address(in: remote.address.family)
+    for segment in segments { lab.guest.send(.tcp(plain(segment)), from: local, to: remote.address) }
     lab.settle()
   }
 

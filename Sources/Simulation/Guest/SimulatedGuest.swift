@@ -3,23 +3,31 @@ public import Primitives
 
 /// A guest on the virtual network: its station, its addresses, and what it has received.
 ///
-/// Without being told it does what any system does: it answers ARP requests for its address and puts fragments
-/// together. The rest is for tests: single frames and datagrams, raw TCP segments (`RawConnection`), and whole TCP
+/// Without being told it does what any system does: it answers ARP requests and neighbor solicitations for its
+/// addresses, notes what routers advertise, and puts fragments together. The rest is for tests: single frames and datagrams, raw TCP segments (`RawConnection`), and whole TCP
 /// connections of a stack of its own (`GuestTCP`).
 public final class SimulatedGuest {
   /// Its hardware address.
   public var mac = MACAddress(0x52, 0x54, 0x00, 0x12, 0x34, 0x56)
   /// Its address.
   public var address: IPv4Address
+  /// Its address in IPv6, made of its hardware address (RFC 4291 appendix A).
+  public var ipv6Address: IPv6Address
+  /// Its link-local address.
+  public var ipv6LinkLocal = IPv6Address(high: 0xfe80 << 48, low: 0x5054_00ff_fe12_3456)
   /// The hardware address that it sends to.
   public var gatewayMAC: MACAddress
-  /// Whether it answers ARP requests.
+  /// The hardware address that it sends to in IPv6.
+  public var ipv6GatewayMAC: MACAddress
+  /// Whether it answers ARP requests and neighbor solicitations.
   public var answersARP = true
   /// Whether it keeps what it receives beyond TCP, for tests to look at.
   public var keepsFrames = true
 
-  /// What it has received, but for what a TCP connection took.
+  /// What it has received, but for what a TCP connection took and for neighbor discovery.
   public private(set) var inbox: [PlainFrame] = []
+  /// The frames of neighbor discovery that it has received, with the messages in them.
+  public private(set) var discovery: [(frame: PlainFrame, message: PlainDiscovery)] = []
   /// What it has yet to send.
   var outbox: [[UInt8]] = []
   var connections: [GuestTCP] = []
@@ -27,6 +35,7 @@ public final class SimulatedGuest {
   /// Ports on which it accepts connections.
   private var listening: [UInt16: GuestTCP.Options] = [:]
   private var fragments: [PlainIPv4] = []
+  private var fragmentsV6: [PlainIPv6] = []
   private var nextPort: UInt16 = 49_152
   private var nextSequence: UInt32 = 1_000_000
   /// What time it is; the lab's clock.
@@ -35,6 +44,8 @@ public final class SimulatedGuest {
   init(settings: NetworkSettings) {
     address = settings.ipv4FirstLease
     gatewayMAC = settings.gatewayMAC
+    ipv6GatewayMAC = settings.ipv6GatewayMAC
+    ipv6Address = IPv6Address(high: settings.ipv6Prefix.network.high, low: 0x5054_00ff_fe12_3456)
   }
 
   // MARK: Sending
@@ -50,16 +61,62 @@ public final class SimulatedGuest {
     send(PlainFrame(destination: gatewayMAC, source: mac, .ipv4(packet)))
   }
 
+  /// Sends a packet to the gateway's station, or to the group that it is for.
+  public func send(_ packet: PlainIPv6) {
+    let station = packet.destination.isMulticast ? packet.destination.groupStation : ipv6GatewayMAC
+    send(PlainFrame(destination: station, source: mac, .ipv6(packet)))
+  }
+
+  /// Sends a packet of the destination's family.
+  public func send(_ payload: PlainPayload, from source: IPAddress, to destination: IPAddress) {
+    if let source = source.ipv4, let destination = destination.ipv4 {
+      send(PlainIPv4(from: source, to: destination, payload))
+    } else {
+      send(PlainIPv6(from: source.mapped, to: destination.mapped, payload))
+    }
+  }
+
+  /// Its address in a family.
+  public func address(in family: IPAddress.Family) -> IPAddress {
+    family == .ipv4 ? IPAddress(address) : IPAddress(ipv6Address)
+  }
+
   /// Sends a UDP datagram.
   public func sendUDP(_ payload: [UInt8], from port: UInt16, to destination: IPv4Address, port remotePort: UInt16) {
-    let datagram = PlainUDP(sourcePort: port, destinationPort: remotePort, payload: payload)
-    send(PlainIPv4(from: address, to: destination, .udp(datagram)))
+    sendUDP(payload, from: port, to: Endpoint(destination, port: remotePort))
+  }
+
+  /// Sends a UDP datagram.
+  public func sendUDP(_ payload: [UInt8], from port: UInt16, to remote: Endpoint) {
+    let datagram = PlainUDP(sourcePort: port, destinationPort: remote.port, payload: payload)
+    send(.udp(datagram), from: address(in: remote.address.family), to: remote.address)
   }
 
   /// Sends an echo request.
   public func ping(_ destination: IPv4Address, sequence: UInt16 = 1, payload: [UInt8] = Array(0..<56)) {
-    let request = PlainICMP(type: 8, rest: 0x1234_0000 | UInt32(sequence), payload: payload)
-    send(PlainIPv4(from: address, to: destination, .icmp(request)))
+    ping(IPAddress(destination), sequence: sequence, payload: payload)
+  }
+
+  /// Sends an echo request.
+  public func ping(_ destination: IPAddress, sequence: UInt16 = 1, payload: [UInt8] = Array(0..<56)) {
+    let type: UInt8 = destination.family == .ipv4 ? 8 : 128
+    let request = PlainICMP(type: type, rest: 0x1234_0000 | UInt32(sequence), payload: payload)
+    send(.icmp(request), from: address(in: destination.family), to: destination)
+  }
+
+  /// Sends a message of neighbor discovery with the hop limit of 255 that it needs.
+  public func send(
+    _ message: PlainDiscovery, from source: IPv6Address? = nil, to destination: IPv6Address, hopLimit: UInt8 = 255
+  ) {
+    var packet = PlainIPv6(from: source ?? ipv6Address, to: destination, .icmp(message.message))
+    packet.hopLimit = hopLimit
+    send(packet)
+  }
+
+  /// Asks who has an address, with its own hardware address.
+  public func solicit(_ target: IPv6Address) {
+    let message = PlainDiscovery(type: 135, target: target, options: [.linkLayer(1, mac)])
+    send(message, to: target.solicitedGroup)
   }
 
   /// Asks who has an address.
@@ -97,7 +154,7 @@ public final class SimulatedGuest {
 
   /// Begins a connection.
   public func connect(to remote: Endpoint, options: GuestTCP.Options = GuestTCP.Options()) -> GuestTCP {
-    let local = Endpoint(address, port: unusedPort())
+    let local = Endpoint(address(in: remote.address.family), port: unusedPort())
     let connection = GuestTCP(self, local: local, remote: remote, initialSequence: unusedSequence(), options: options)
     connections.append(connection)
     connection.open()
@@ -120,12 +177,15 @@ public final class SimulatedGuest {
   // MARK: Receiving
 
   /// Forgets what was received.
-  public func clearInbox() { inbox.removeAll() }
+  public func clearInbox() {
+    inbox.removeAll()
+    discovery.removeAll()
+  }
 
   /// The datagrams received, the oldest first.
   public var datagrams: [PlainUDP] {
     inbox.compactMap { frame in
-      if case .udp(let datagram)? = frame.ipv4?.payload { return datagram }
+      if case .udp(let datagram)? = frame.payload { return datagram }
       return nil
     }
   }
@@ -133,7 +193,7 @@ public final class SimulatedGuest {
   /// The ICMP messages received, the oldest first.
   public var icmpMessages: [PlainICMP] {
     inbox.compactMap { frame in
-      if case .icmp(let message)? = frame.ipv4?.payload { return message }
+      if case .icmp(let message)? = frame.payload { return message }
       return nil
     }
   }
@@ -156,31 +216,63 @@ public final class SimulatedGuest {
         targetAddress: request.senderAddress)
       send(PlainFrame(destination: request.senderMAC, source: mac, .arp(reply)))
     }
-    guard let packet = frame.ipv4 else { return keep(frame) }
-    if packet.isFragment { return receiveFragment(packet, in: frame) }
-    guard case .tcp(let segment) = packet.payload else { return keep(frame) }
-    receive(segment, from: Endpoint(packet.source, port: segment.sourcePort), in: frame)
+    guard let payload = frame.payload, let source = frame.packetSource else { return keep(frame) }
+    if frame.ipv4?.isFragment == true || frame.ipv6?.isFragment == true { return receiveFragment(frame) }
+    switch payload {
+    case .tcp(let segment): receive(segment, from: Endpoint(source, port: segment.sourcePort), in: frame)
+    case .icmp(let message) where frame.ipv6 != nil && (133...136).contains(message.type):
+      receiveDiscovery(message, in: frame)
+    default: keep(frame)
+    }
   }
 
   private func keep(_ frame: PlainFrame) {
-    if case .icmp(let message)? = frame.ipv4?.payload { connections.forEach { $0.receive(message) } }
+    if case .icmp(let message)? = frame.payload { connections.forEach { $0.receive(message) } }
     if keepsFrames { inbox.append(frame) }
   }
 
-  private func receiveFragment(_ packet: PlainIPv4, in frame: PlainFrame) {
+  private func receiveDiscovery(_ icmp: PlainICMP, in frame: PlainFrame) {
+    // The checker has reported what does not decode; a guest drops it.
+    guard let message = try? PlainDiscovery(icmp) else { return }
+    discovery.append((frame, message))
+    guard message.type == 135, let target = message.target, target == ipv6Address || target == ipv6LinkLocal,
+      let asker = frame.ipv6?.source, let station = message.linkLayer(1), answersARP
+    else { return }
+    let answer = PlainDiscovery(type: 136, rest: 0x6000_0000, target: target, options: [.linkLayer(2, mac)])
+    var packet = PlainIPv6(from: target, to: asker, .icmp(answer.message))
+    packet.hopLimit = 255
+    send(PlainFrame(destination: station, source: mac, .ipv6(packet)))
+  }
+
+  private func receiveFragment(_ frame: PlainFrame) {
     if keepsFrames { inbox.append(frame) }
-    fragments.append(packet)
-    let parts = fragments.filter { $0.identification == packet.identification && $0.source == packet.source }
-    guard let whole = joinFragments(parts), let decoded = try? PlainIPv4(decoding: whole.encoded) else { return }
-    fragments.removeAll { $0.identification == packet.identification && $0.source == packet.source }
-    inbox.append(PlainFrame(destination: frame.destination, source: frame.source, .ipv4(decoded)))
+    var whole: PlainFrame.Body?
+    if let packet = frame.ipv4 {
+      fragments.append(packet)
+      let isPart = { (other: PlainIPv4) in
+        other.identification == packet.identification && other.source == packet.source
+      }
+      guard let joined = joinFragments(fragments.filter(isPart)) else { return }
+      fragments.removeAll(where: isPart)
+      whole = (try? PlainIPv4(decoding: joined.encoded)).map { .ipv4($0) }
+    } else if let packet = frame.ipv6 {
+      fragmentsV6.append(packet)
+      let isPart = { (other: PlainIPv6) in
+        other.fragment?.identification == packet.fragment?.identification && other.source == packet.source
+      }
+      guard let joined = joinFragments(fragmentsV6.filter(isPart)) else { return }
+      fragmentsV6.removeAll(where: isPart)
+      whole = (try? PlainIPv6(decoding: joined.encoded)).map { .ipv6($0) }
+    }
+    guard let whole else { return }
+    inbox.append(PlainFrame(destination: frame.destination, source: frame.source, whole))
   }
 
   private func receive(_ segment: PlainTCP, from remote: Endpoint, in frame: PlainFrame) {
     if let raw = rawConnections.last(where: { $0.matches(remote, port: segment.destinationPort) }) {
       return raw.receive(segment, at: now)
     }
-    let local = Endpoint(address, port: segment.destinationPort)
+    let local = Endpoint(address(in: remote.address.family), port: segment.destinationPort)
     if let connection = connections.last(where: { $0.local == local && $0.remote == remote }) {
       return connection.receive(segment)
     }
@@ -191,4 +283,14 @@ public final class SimulatedGuest {
     connections.append(connection)
     connection.accept(segment)
   }
+}
+
+extension IPv6Address {
+  /// The group to which solicitations for the address go (RFC 4291 section 2.7.1).
+  public var solicitedGroup: IPv6Address {
+    IPv6Address(high: 0xff02_0000_0000_0000, low: 0x1_ff00_0000 | low & 0xff_ffff)
+  }
+
+  /// The hardware address of a group (RFC 2464 section 7).
+  public var groupStation: MACAddress { MACAddress(bits: 0x3333_0000_0000 | low & 0xffff_ffff) }
 }

@@ -25,6 +25,13 @@ struct PlainWriter {
 
   mutating func append(_ address: IPv4Address) { append(address.bits) }
 
+  mutating func append(_ address: IPv6Address) {
+    for half in [address.high, address.low] {
+      append(UInt32(truncatingIfNeeded: half >> 32))
+      append(UInt32(truncatingIfNeeded: half))
+    }
+  }
+
   mutating func store(_ value: UInt16, at offset: Int) {
     bytes[offset] = UInt8(truncatingIfNeeded: value >> 8)
     bytes[offset + 1] = UInt8(truncatingIfNeeded: value)
@@ -55,6 +62,11 @@ struct PlainReader {
   }
 
   mutating func ipv4() throws(PacketFault) -> IPv4Address { IPv4Address(bits: try long()) }
+
+  mutating func ipv6() throws(PacketFault) -> IPv6Address {
+    let high = UInt64(try long()) << 32 | UInt64(try long())
+    return IPv6Address(high: high, low: UInt64(try long()) << 32 | UInt64(try long()))
+  }
 
   mutating func take(_ count: Int) throws(PacketFault) -> [UInt8] {
     guard count >= 0 && count <= remaining else {
@@ -94,4 +106,22 @@ func plainChecksum(_ parts: [UInt8]...) -> UInt16 {
   }
   while sum >> 16 != 0 { sum = sum & 0xffff + sum >> 16 }
   return ~UInt16(sum)
+}
+
+/// What a transport's checksum covers beside its own bytes: RFC 9293 section 3.1, RFC 768, RFC 8200 section 8.1.
+/// - Precondition: both addresses are of one family.
+func plainPseudoHeader(_ source: IPAddress, _ destination: IPAddress, _ proto: UInt8, _ length: Int) -> [UInt8] {
+  var writer = PlainWriter()
+  if let source = source.ipv4, let destination = destination.ipv4 {
+    writer.append(source)
+    writer.append(destination)
+    writer.append([0, proto])
+    writer.append(UInt16(truncatingIfNeeded: length))
+  } else {
+    writer.append(source.mapped)
+    writer.append(destination.mapped)
+    writer.append(UInt32(truncatingIfNeeded: length))
+    writer.append([0, 0, 0, proto])
+  }
+  return writer.bytes
 }

@@ -34,6 +34,8 @@ public struct PlainFrame: Hashable, Sendable {
     case arp(PlainARP)
     /// An IPv4 packet.
     case ipv4(PlainIPv4)
+    /// An IPv6 packet.
+    case ipv6(PlainIPv6)
     /// Anything else: its EtherType and its bytes.
     case other(UInt16, [UInt8])
   }
@@ -58,6 +60,18 @@ public struct PlainFrame: Hashable, Sendable {
     return nil
   }
 
+  /// The IPv6 packet inside, if there is one.
+  public var ipv6: PlainIPv6? {
+    if case .ipv6(let packet) = body { return packet }
+    return nil
+  }
+
+  /// What the IP packet inside carries, if there is one.
+  public var payload: PlainPayload? { ipv4?.payload ?? ipv6?.payload }
+
+  /// The sender of the IP packet inside, if there is one.
+  public var packetSource: IPAddress? { ipv4.map { IPAddress($0.source) } ?? ipv6.map { IPAddress($0.source) } }
+
   /// The frame's bytes, without padding and FCS, with valid checksums.
   public var encoded: [UInt8] {
     var writer = PlainWriter()
@@ -73,6 +87,9 @@ public struct PlainFrame: Hashable, Sendable {
       writer.append(message.targetAddress)
     case .ipv4(let packet):
       writer.append([0x08, 0x00])
+      writer.append(packet.encoded)
+    case .ipv6(let packet):
+      writer.append([0x86, 0xdd])
       writer.append(packet.encoded)
     case .other(let type, let bytes):
       writer.append(type)
@@ -91,6 +108,7 @@ public struct PlainFrame: Hashable, Sendable {
     switch type {
     case 0x0806: body = .arp(try Self.arp(&reader))
     case 0x0800: body = .ipv4(try PlainIPv4(decoding: reader.rest(), strictly: strictly))
+    case 0x86dd: body = .ipv6(try PlainIPv6(decoding: reader.rest(), strictly: strictly))
     default: body = .other(type, reader.rest())
     }
   }
@@ -115,6 +133,7 @@ extension PlainFrame: CustomStringConvertible {
     case .arp(let arp) where arp.operation == 1: "arp who-has \(arp.targetAddress) tell \(arp.senderAddress)"
     case .arp(let arp): "arp \(arp.senderAddress) is-at \(arp.senderMAC)"
     case .ipv4(let packet): packet.description
+    case .ipv6(let packet): packet.description
     case .other(let type, let bytes): "ethertype 0x\(String(type, radix: 16)), \(bytes.count) bytes"
     }
   }
@@ -124,16 +143,31 @@ extension PlainIPv4: CustomStringConvertible {
   /// One line: addresses and content.
   public var description: String {
     let fragment = isFragment ? " fragment \(identification)@\(fragmentOffset)\(moreFragments ? "+" : "")" : ""
-    switch payload {
-    case .tcp(let segment):
-      return "\(source):\(segment.sourcePort) > \(destination):\(segment.destinationPort) tcp \(segment)"
+    return payload.description(from: IPAddress(source), to: IPAddress(destination), proto) + fragment
+  }
+}
+
+extension PlainIPv6: CustomStringConvertible {
+  /// One line: addresses and content.
+  public var description: String {
+    let headers = extensions.map { " header \($0.type)" }.joined()
+    let part = fragment.map { " fragment \($0.identification)@\($0.offset)\($0.moreFragments ? "+" : "")" } ?? ""
+    return payload.description(from: IPAddress(source), to: IPAddress(destination), proto) + headers + part
+  }
+}
+
+extension PlainPayload {
+  fileprivate func description(from source: IPAddress, to destination: IPAddress, _ proto: UInt8) -> String {
+    func ends(_ from: UInt16, _ to: UInt16) -> String {
+      "\(Endpoint(source, port: from)) > \(Endpoint(destination, port: to))"
+    }
+    switch self {
+    case .tcp(let segment): return "\(ends(segment.sourcePort, segment.destinationPort)) tcp \(segment)"
     case .udp(let datagram):
-      let ports = "\(source):\(datagram.sourcePort) > \(destination):\(datagram.destinationPort)"
-      return "\(ports) udp (\(datagram.payload.count))"
+      return "\(ends(datagram.sourcePort, datagram.destinationPort)) udp (\(datagram.payload.count))"
     case .icmp(let message):
       return "\(source) > \(destination) icmp \(message.type)/\(message.code) (\(message.payload.count))"
-    case .raw(let bytes):
-      return "\(source) > \(destination) proto \(proto) (\(bytes.count))\(fragment)"
+    case .raw(let bytes): return "\(source) > \(destination) proto \(proto) (\(bytes.count))"
     }
   }
 }

@@ -106,7 +106,7 @@ public struct PlainTCP: Hashable, Sendable {
   }
 
   /// The segment's bytes with a valid checksum.
-  public func encoded(from source: IPv4Address, to destination: IPv4Address) -> [UInt8] {
+  public func encoded(from source: IPAddress, to destination: IPAddress) -> [UInt8] {
     let optionBytes = encodedOptions()
     var writer = PlainWriter()
     writer.append(sourcePort)
@@ -120,7 +120,7 @@ public struct PlainTCP: Hashable, Sendable {
     writer.append(urgentPointer)
     writer.append(optionBytes)
     writer.append(payload)
-    let pseudo = PlainIPv4.pseudoHeader(source, destination, 6, writer.bytes.count)
+    let pseudo = plainPseudoHeader(source, destination, 6, writer.bytes.count)
     writer.store(plainChecksum(pseudo, writer.bytes), at: 16)
     return writer.bytes
   }
@@ -154,7 +154,7 @@ public struct PlainTCP: Hashable, Sendable {
   /// Takes a segment apart. Strictly, everything that it says of itself is checked; else what a receiver may overlook
   /// is overlooked.
   init(
-    decoding bytes: [UInt8], from source: IPv4Address, to destination: IPv4Address, strictly: Bool
+    decoding bytes: [UInt8], from source: IPAddress, to destination: IPAddress, strictly: Bool
   ) throws(PacketFault) {
     var reader = PlainReader(bytes)
     sourcePort = try reader.word()
@@ -180,7 +180,7 @@ public struct PlainTCP: Hashable, Sendable {
       if strictly { throw error }
     }
     payload = reader.rest()
-    let pseudo = PlainIPv4.pseudoHeader(source, destination, 6, bytes.count)
+    let pseudo = plainPseudoHeader(source, destination, 6, bytes.count)
     guard plainChecksum(pseudo, bytes) == 0 else { throw PacketFault("TCP checksum is wrong") }
     guard sourcePort != 0 && destinationPort != 0 else { throw PacketFault("TCP port 0") }
   }
