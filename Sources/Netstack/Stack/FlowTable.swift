@@ -36,10 +36,38 @@ enum FlowSlot: Equatable {
 /// closes the gap, so that no probe sequence grows with the flows that have come and gone. The hash is keyed, since
 /// guests choose what goes in.
 struct FlowTable: ~Copyable {
+  /// 48 bytes: the small fields fill what the key leaves of its last word.
   struct Entry {
+    private enum Kind: UInt8 { case none, tcp, udp, listener }
+
     var key: FlowKey?
-    var slot: FlowSlot?
+    private var kind = Kind.none
+    private var place: UInt32 = 0
     var generation: UInt32 = 0
+
+    init(key: FlowKey?, slot: FlowSlot) {
+      self.key = key
+      self.slot = slot
+    }
+
+    var slot: FlowSlot? {
+      @inline(__always) get {
+        switch kind {
+        case .none: nil
+        case .tcp: .tcp(place)
+        case .udp: .udp(place)
+        case .listener: .listener(place)
+        }
+      }
+      set {
+        switch newValue {
+        case nil: kind = .none
+        case .tcp(let place): (kind, self.place) = (.tcp, place)
+        case .udp(let place): (kind, self.place) = (.udp, place)
+        case .listener(let place): (kind, self.place) = (.listener, place)
+        }
+      }
+    }
   }
 
   private var entries: UniqueArray<Entry>

@@ -6,26 +6,45 @@ import Primitives
 /// A 4-ary heap with the place of each flow's entry kept beside it: setting, moving and cancelling cost the logarithm
 /// of the number of flows that have a deadline, looking at the earliest costs nothing. A deadline that moves later
 /// (a retransmission timer restarted by every acknowledgment) is only noted, and the entry sinks when it comes up:
-/// the common case is constant.
+/// the common case is constant. A flow without a deadline costs four bytes, one with a deadline twenty.
 struct TimerQueue: ~Copyable {
   struct Entry {
     /// When the entry comes up; never later than the flow's deadline.
     var due: Instant
     var flow: UInt32
+    /// How much later than that the flow's deadline is, in units of 1.024 microseconds, rounded up.
+    private var delay: UInt32 = 0
+
+    init(_ flow: UInt32, due: Instant) {
+      self.flow = flow
+      self.due = due
+    }
+
+    /// The flow's deadline, up to a unit of the delay late.
+    var deadline: Instant { due + Interval(nanoseconds: Int64(delay) << 10) }
+
+    /// Notes a deadline that is not earlier than the entry comes up.
+    /// - Returns: false where it is too far away to be noted (73 minutes).
+    mutating func postpone(to deadline: Instant) -> Bool {
+      let units = ((deadline - due).nanoseconds + 1023) >> 10
+      guard units <= Int64(UInt32.max) else { return false }
+      delay = UInt32(units)
+      return true
+    }
+
+    /// Has the entry come up at `deadline`.
+    mutating func move(to deadline: Instant) { (due, delay) = (deadline, 0) }
   }
 
   private var heap = UniqueArray<Entry>()
   /// The place of each flow's entry in the heap, or `absent`.
   private var places = UniqueArray<UInt32>()
-  /// Each flow's deadline.
-  private var deadlines = UniqueArray<Instant>()
   private static var absent: UInt32 { .max }
 
   /// Makes an empty queue for flows with indices less than `capacity`.
   init(capacity: Int) {
     heap.reserveCapacity(capacity)
     places.reserveCapacity(capacity)
-    deadlines.reserveCapacity(capacity)
   }
 
   /// When the earliest entry comes up, `.never` if there is none. May be earlier than any flow's deadline.
@@ -33,34 +52,32 @@ struct TimerQueue: ~Copyable {
 
   /// Sets, moves or (with `.never`) cancels the deadline of `flow`.
   mutating func set(_ deadline: Instant, for flow: UInt32) {
-    while places.count <= Int(flow) {
-      places.append(Self.absent)
-      deadlines.append(.never)
-    }
-    deadlines[Int(flow)] = deadline
+    while places.count <= Int(flow) { places.append(Self.absent) }
     let place = places[Int(flow)]
-    if place == Self.absent {
+    guard place != Self.absent else {
       guard deadline != .never else { return }
-      heap.append(Entry(due: deadline, flow: flow))
-      rise(from: heap.count - 1)
-    } else if deadline == .never {
-      remove(at: Int(place))
-    } else if deadline < heap[Int(place)].due {
-      heap[Int(place)].due = deadline
+      heap.append(Entry(flow, due: deadline))
+      return rise(from: heap.count - 1)
+    }
+    guard deadline != .never else { return remove(at: Int(place)) }
+    if deadline < heap[Int(place)].due {
+      heap[Int(place)].move(to: deadline)
       rise(from: Int(place))
+    } else if !heap[Int(place)].postpone(to: deadline) {
+      heap[Int(place)].move(to: deadline)
+      sink(from: Int(place))
     }
   }
 
   /// Takes a flow whose deadline is `now` or earlier, or nil where there is none.
   mutating func popDue(at now: Instant) -> UInt32? {
     while !heap.isEmpty && heap[0].due <= now {
-      let flow = heap[0].flow
-      let deadline = deadlines[Int(flow)]
+      let (flow, deadline) = (heap[0].flow, heap[0].deadline)
       guard deadline > now else {
         remove(at: 0)
         return flow
       }
-      heap[0].due = deadline
+      heap[0].move(to: deadline)
       sink(from: 0)
     }
     return nil
