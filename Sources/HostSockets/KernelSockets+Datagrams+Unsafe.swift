@@ -12,11 +12,12 @@ extension KernelSockets {
   /// another event: it is kept for `takeError`.
   public mutating func receiveDatagrams(_ flow: FlowID, into batch: inout DatagramBatch) -> HostWrite {
     let (socket, capacity) = (descriptor(flow), batch.capacity)
+    let hasHeader = table[flow].kind == .rawEcho && table[flow].family == .ipv4
     var (total, failure, failures) = (0, Int32(0), 0)
     unsafe batch.fill { memory, commit in
       while total < capacity && failures < Self.errorsPassedOver {
         let wanted = min(capacity - total, MessageScratch.messageCapacity)
-        unsafe scratch.prepareToReceive(wanted, into: memory, from: total)
+        unsafe scratch.prepareToReceive(wanted, into: memory, from: total, behindHeader: hasHeader)
         calls.datagramReceives += 1
         let received = scratch.receive(socket, count: wanted)
         if received < 0 {
@@ -26,7 +27,11 @@ extension KernelSockets {
           failures += 1
           continue
         }
-        for index in 0..<received { commit(scratch.received(index)) }
+        for index in 0..<received {
+          var entry = scratch.received(index)
+          if hasHeader { entry.byteCount = scratch.byteCountBehindHeader(index) }
+          commit(entry)
+        }
         total += received
         if received < wanted { break }
       }
@@ -39,25 +44,29 @@ extension KernelSockets {
   /// How many pending errors one read passes over: a socket has one, and those queued behind it.
   private static var errorsPassedOver: Int { 8 }
 
-  /// Sends datagrams by as few calls as lists allow; stops at the first that is not taken.
+  /// Sends datagrams by as few calls as lists and marks allow; stops at the first that is not taken.
   public mutating func sendDatagrams(
     _ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, on flow: FlowID
   ) -> HostWrite {
     let socket = descriptor(flow)
     var sent = 0
     while sent < datagrams.count {
-      let part = datagrams.extracting(sent..<min(sent + MessageScratch.messageCapacity, datagrams.count))
-      let listed = scratch.list(part, of: batch)
+      let marks = datagrams[sent].marks
+      if marks != table[flow].marks {
+        do throws(SystemError) { try apply(marks, to: flow) } catch {
+          return sent > 0 ? .accepted(sent) : .failed(HostError(error))
+        }
+      }
+      var end = sent + 1
+      let limit = min(sent + MessageScratch.messageCapacity, datagrams.count)
+      while end < limit && datagrams[end].marks == marks { end += 1 }
+      let listed = list(datagrams.extracting(sent..<end), of: batch, on: flow)
       calls.datagramSends += 1
       let result = scratch.send(socket, count: listed)
       guard result > 0 else {
         if result < 0 && errno == EINTR { continue }
         if sent > 0 { return .accepted(sent) }
-        if errno == EAGAIN { return .wouldBlock }
-        let failure = HostError(number: errno)
-        // The call has taken the pending error; in the queue it would be told a second time.
-        _ = takeQueuedErrors(socket)
-        return .failed(failure)
+        return errno == EAGAIN ? .wouldBlock : .failed(HostError(number: errno))
       }
       sent += result
       guard result == listed else { break }
@@ -65,35 +74,13 @@ extension KernelSockets {
     return .accepted(sent)
   }
 
-  /// Takes the pending error of a datagram socket: the first that was kept, is queued, or is pending.
-  public mutating func takeError(_ flow: FlowID) -> HostError? {
-    let socket = descriptor(flow)
-    var number = table[flow].error
-    table[flow].error = 0
-    let queued = takeQueuedErrors(socket)
-    if number == 0 { number = queued }
-    do throws(SystemError) {
-      let pending = try SocketOption.pendingError.value(on: socket)
-      if number == 0 { number = pending }
-    } catch {
-      if number == 0 { number = error.number }
-    }
-    return number == 0 ? nil : HostError(number: number)
+  private mutating func list(
+    _ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, on flow: FlowID
+  ) -> Int {
+    let state = table[flow]
+    guard state.kind == .rawEcho else { return scratch.list(datagrams, of: batch) }
+    return scratch.listEchoes(datagrams, of: batch, state.identifier, state.family)
   }
-
-  /// Empties a socket's error queue, which reports of itself until it is empty, and returns its first error, or 0.
-  private func takeQueuedErrors(_ socket: Int32) -> Int32 {
-    var first: Int32 = 0
-    for _ in 0..<Self.queuedErrors {
-      let queued = clinux_take_queued_error(socket)
-      guard queued != 0 else { break }
-      if first == 0 { first = queued }
-    }
-    return first
-  }
-
-  /// How many errors are taken from a socket's queue at once.
-  private static var queuedErrors: Int { 64 }
 }
 
 // MARK: Messages
@@ -101,19 +88,26 @@ extension KernelSockets {
 extension MessageScratch {
   /// Lets the first `count` messages take datagrams into the places of `memory` from the one at `first` on.
   @unsafe
-  func prepareToReceive(_ count: Int, into memory: UnsafeMutableRawBufferPointer, from first: Int) {
+  func prepareToReceive(
+    _ count: Int, into memory: UnsafeMutableRawBufferPointer, from first: Int, behindHeader: Bool
+  ) {
     guard let base = memory.baseAddress else { return }
     for index in 0..<count {
       // SAFETY: each datagram has its part of the memory, `datagramCapacity` bytes long.
       let start = unsafe base + (first + index) * DatagramBatch.datagramCapacity
-      unsafe regions[index] = MemoryRegion(base: start, count: DatagramBatch.datagramCapacity)
-      setRegions(index..<(index + 1), of: index)
+      let region = unsafe MemoryRegion(base: start, count: DatagramBatch.datagramCapacity)
+      if behindHeader {
+        unsafe prepareToReceiveHeader(index, before: region)
+      } else {
+        unsafe regions[index] = unsafe region
+        setRegions(index..<(index + 1), of: index)
+      }
       prepareToReceive(index)
     }
   }
 
   /// Gives message `index` a part of the list of pieces.
-  private func setRegions(_ range: Range<Int>, of index: Int) {
+  func setRegions(_ range: Range<Int>, of index: Int) {
     // SAFETY: the list lives as long as the messages; `MemoryRegion` has the layout of `iovec`.
     guard let base = unsafe regions.baseAddress else { return }
     unsafe messages[index].header.msg_iov = UnsafeMutableRawPointer(base + range.lowerBound)
@@ -169,12 +163,12 @@ extension MessageScratch {
     return datagrams.count
   }
 
-  private func append(_ slice: PayloadSlice, of batch: borrowing FrameBatch, from start: Int) -> Int {
+  func append(_ slice: PayloadSlice, of batch: borrowing FrameBatch, from start: Int) -> Int {
     let one = CollectionOfOne(slice)
     return unsafe batch.appendRegions(of: one.span, to: regions, from: start)
   }
 
-  private func setAddresses(of index: Int, _ datagram: OutgoingDatagram) {
+  func setAddresses(of index: Int, _ datagram: OutgoingDatagram) {
     unsafe messages[index].header.msg_name = nil
     unsafe messages[index].header.msg_namelen = 0
     unsafe messages[index].header.msg_control = nil

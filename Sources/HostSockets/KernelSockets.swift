@@ -35,6 +35,8 @@ public struct KernelSockets: ~Copyable {
     public var datagramReceives = 0
     /// Writes of datagrams, each of many.
     public var datagramSends = 0
+    /// Changes of the marks of datagrams.
+    public var marks = 0
   }
 
   /// System calls made so far.
@@ -44,6 +46,7 @@ public struct KernelSockets: ~Copyable {
   let usesPeekOffset: Bool
   var table: SocketTable
   var scratch: MessageScratch
+  var rawIdentifiers = IdentifierSet()
   /// A descriptor to give up when all are used, so that a waiting connection can be taken and refused.
   var spare: Int32
 
@@ -96,10 +99,12 @@ public struct KernelSockets: ~Copyable {
 
   /// Takes a socket into the table and the event queue.
   mutating func register(
-    _ flow: FlowID, _ socket: consuming Socket, as kind: SocketState.Kind, awaitsWritable: Bool = false
+    _ flow: FlowID, _ socket: consuming Socket, as kind: SocketState.Kind, family: IPAddress.Family,
+    awaitsWritable: Bool = false
   ) throws(SystemError) {
     try registrar.add(socket.rawValue, for: Self.interest, data: flow.rawValue)
-    table[flow] = SocketState(descriptor: socket.take(), kind: kind, awaitsWritable: awaitsWritable)
+    table[flow] = SocketState(
+      descriptor: socket.take(), kind: kind, family: family, awaitsWritable: awaitsWritable)
   }
 
   /// The descriptor of a flow's socket.
@@ -111,6 +116,7 @@ public struct KernelSockets: ~Copyable {
 
   /// Closes a flow's socket and forgets the flow.
   mutating func forget(_ flow: FlowID) {
+    if table[flow].kind == .rawEcho { rawIdentifiers.giveBack(table[flow].identifier) }
     // Closing the only descriptor takes the socket out of the event queue as well.
     _ = FileDescriptor(owning: descriptor(flow))
     table[flow] = SocketState()
@@ -119,15 +125,24 @@ public struct KernelSockets: ~Copyable {
 
 extension KernelSockets: HostNetwork {
   /// Starts to connect a stream.
-  public mutating func connect(_ flow: FlowID, to destination: Endpoint) -> HostOpen {
+  public mutating func connect(_ flow: FlowID, to destination: Endpoint, marks: PacketMarks) -> HostOpen {
     do throws(SystemError) {
       let address = SocketAddress.internet(destination)
+      let family = destination.address.family
       let socket = try Socket(.stream, for: address)
       try prepare(socket)
+      if marks.dscp != 0 { try socket.set(.trafficClass(family), to: Int32(marks.dscp) << 2) }
+      // Nothing on the host's own loopback counts hops or reports by ICMP what a refusal does not say.
+      let isFar = !destination.address.isLoopback
+      if isFar { try Self.markForConnecting(socket, marks, family) }
       let isConnected = try socket.connect(to: address)
-      try register(flow, socket, as: .stream, awaitsWritable: !isConnected)
-      return isConnected ? .ready : .inProgress
+      try register(flow, socket, as: .stream, family: family, awaitsWritable: !isConnected)
+      table[flow].isMarkedForConnecting = isFar
+      guard isConnected else { return .inProgress }
+      try endConnecting(flow)
+      return .ready
     } catch {
+      if table[flow].descriptor >= 0 { forget(flow) }
       return .failed(HostError(reaching: error))
     }
   }
@@ -142,11 +157,17 @@ extension KernelSockets: HostNetwork {
         return .failed(HostError(number: error))
       }
       _ = try Socket.peerAddress(of: socket)
-      return .ready
     } catch {
       // No peer and no error: not yet.
       table[flow].awaitsWritable = true
       return .inProgress
+    }
+    do throws(SystemError) {
+      try endConnecting(flow)
+      return .ready
+    } catch {
+      forget(flow)
+      return .failed(HostError(error))
     }
   }
 
@@ -162,12 +183,13 @@ extension KernelSockets: HostNetwork {
         try socket.set(.reuseAddress, to: true)
         try socket.bind(to: address)
         try socket.listen(backlog: Self.backlog)
-        try register(flow, socket, as: .streamListener)
+        try register(flow, socket, as: .streamListener, family: local.address.family)
       case .udp:
         let isIPv4 = local.address.family == .ipv4
         try socket.set(isIPv4 ? .ipv4PacketInformation : .ipv6PacketInformation, to: true)
+        try socket.set(.errorQueue(local.address.family), to: true)
         try socket.bind(to: address)
-        try register(flow, socket, as: .datagramListener)
+        try register(flow, socket, as: .datagramListener, family: local.address.family)
       }
       return .ready
     } catch {
@@ -183,7 +205,8 @@ extension KernelSockets: HostNetwork {
     do throws(SystemError) {
       guard let socket = try Socket.accept(from: descriptor(listener)) else { return .wouldBlock }
       let number = socket.rawValue
-      try register(flow, socket, as: .stream)
+      // The family decides nothing on a stream that is connected.
+      try register(flow, socket, as: .stream, family: .ipv4)
       if usesPeekOffset { try SocketOption.peekOffset.set(0, on: number) }
       let ends = try Self.ends(of: number)
       return .accepted(peer: ends.peer, local: ends.local)
@@ -206,14 +229,15 @@ extension KernelSockets: HostNetwork {
     do throws(SystemError) {
       let everywhere = IPAddress.any(family)
       let socket = try Socket(.datagram, for: .internet(destination ?? Endpoint(everywhere, port: 0)))
+      try socket.set(.errorQueue(family), to: true)
       if let destination {
-        // What ICMP reports of the one peer is told, that there is no way to it too.
-        try socket.set(family == .ipv4 ? .ipv4ErrorQueue : .ipv6ErrorQueue, to: true)
         _ = try socket.connect(to: .internet(destination))
       } else {
+        // The same port of the other family belongs to another flow.
+        if family == .ipv6 { try socket.set(.ipv6Only, to: true) }
         try Self.bind(socket, everywhere, preferredPort: preferredPort)
       }
-      try register(flow, socket, as: .datagrams)
+      try register(flow, socket, as: .datagrams, family: family)
       return .ready
     } catch {
       return .failed(HostError(reaching: error))
@@ -221,10 +245,10 @@ extension KernelSockets: HostNetwork {
   }
 
   /// Keeps the guest's port where that is free; never one that the host reserves for its services.
-  private static func bind(
-    _ socket: borrowing Socket, _ address: IPAddress, preferredPort: UInt16
+  static func bind(
+    _ socket: borrowing Socket, _ address: IPAddress, preferredPort: UInt16, least: UInt16 = firstUnprivilegedPort
   ) throws(SystemError) {
-    if preferredPort >= firstUnprivilegedPort {
+    if preferredPort >= least {
       do throws(SystemError) {
         return try socket.bind(to: .internet(Endpoint(address, port: preferredPort)))
       } catch  where HostError(error) == .addressInUse {
@@ -234,7 +258,7 @@ extension KernelSockets: HostNetwork {
     try socket.bind(to: .internet(Endpoint(address, port: 0)))
   }
 
-  private static var firstUnprivilegedPort: UInt16 { 1024 }
+  static var firstUnprivilegedPort: UInt16 { 1024 }
 
   /// Closes a flow's socket, cleanly or by a reset.
   public mutating func close(_ flow: FlowID, abortively: Bool) {

@@ -20,12 +20,17 @@ struct MessageScratch: ~Copyable {
   let messages: UnsafeMutableBufferPointer<clinux_message>
   let addresses: UnsafeMutableBufferPointer<sockaddr_storage>
   let controls: UnsafeMutableRawBufferPointer
+  /// A header for each message that needs one of its own.
+  let headers: UnsafeMutableRawBufferPointer
 
   /// Bytes of memory for what nobody wants, unless given.
   static let defaultIgnoredLength = 256 * 1024
 
   /// Bytes of control data for each message.
   static var controlStride: Int { Int(CLINUX_PACKET_INFORMATION_CAPACITY) }
+
+  /// Bytes for the header of each message.
+  static var headerStride: Int { 32 }
 
   init(ignoredLength: Int) {
     unsafe regions = .allocate(capacity: Self.regionCapacity)
@@ -35,6 +40,8 @@ struct MessageScratch: ~Copyable {
     unsafe addresses = .allocate(capacity: Self.messageCapacity)
     unsafe addresses.initialize(repeating: sockaddr_storage())
     unsafe controls = .allocate(byteCount: Self.messageCapacity * Self.controlStride, alignment: 16)
+    unsafe headers = .allocate(byteCount: Self.messageCapacity * Self.headerStride, alignment: 16)
+    unsafe headers.initializeMemory(as: UInt8.self, repeating: 0)
   }
 
   deinit {
@@ -43,11 +50,19 @@ struct MessageScratch: ~Copyable {
     unsafe messages.deallocate()
     unsafe addresses.deallocate()
     unsafe controls.deallocate()
+    unsafe headers.deallocate()
   }
 
   /// The control data of message `index`.
   func control(_ index: Int) -> UnsafeMutableRawPointer? {
     // SAFETY: every message has its own part.
     unsafe controls.baseAddress.map { unsafe $0 + index * Self.controlStride }
+  }
+
+  /// The memory for the header of message `index`.
+  func header(_ index: Int) -> UnsafeMutableRawBufferPointer {
+    // SAFETY: every message has its own part.
+    let start = index * Self.headerStride
+    return unsafe UnsafeMutableRawBufferPointer(rebasing: headers[start..<start + Self.headerStride])
   }
 }

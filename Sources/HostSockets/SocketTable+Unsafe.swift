@@ -1,26 +1,65 @@
 import Netstack
+import Primitives
 
 /// What is known of a flow's socket: sixteen bytes.
 struct SocketState {
   enum Kind: UInt8 {
     case none, stream, datagrams, streamListener, datagramListener
+    /// A ping socket, to which the kernel gives what belongs to its identifier.
+    case echo
+    /// A raw socket for echo, of which the kernel knows nothing but a filter.
+    case rawEcho
   }
 
   /// The descriptor, -1 for none.
   var descriptor: Int32 = -1
-  /// Where the kernel begins the next peek, in bytes behind the first unread one (SO_PEEK_OFF).
-  var peekOffset: Int32 = 0
+  /// A stream's peek offset; the marks and the identifier of others.
+  private var detail: UInt32 = 0
   /// Which of the flows that had this place the socket belongs to.
   fileprivate(set) var generation: UInt32 = 0
   private var keptError: UInt16 = 0
   var kind = Kind.none
-  private var marks: UInt8 = 0
+  private var flags: UInt8 = 0
 
-  init(descriptor: Int32 = -1, kind: Kind = .none, awaitsWritable: Bool = false) {
+  init(
+    descriptor: Int32 = -1, kind: Kind = .none, family: IPAddress.Family = .ipv4, awaitsWritable: Bool = false
+  ) {
     self.descriptor = descriptor
     self.kind = kind
+    flags = family == .ipv6 ? 4 : 0
     self.awaitsWritable = awaitsWritable
   }
+
+  /// Where the kernel begins the next peek of a stream, in bytes behind the first unread one (SO_PEEK_OFF).
+  var peekOffset: Int32 {
+    get { Int32(bitPattern: detail) }
+    set { detail = UInt32(bitPattern: newValue) }
+  }
+
+  /// The marks that a socket of datagrams or echo gives to what it sends, nil while it was given none.
+  var marks: PacketMarks? {
+    get {
+      guard detail & 0x4000 != 0 else { return nil }
+      return PacketMarks(
+        hopLimit: UInt8(truncatingIfNeeded: detail), dscp: UInt8(truncatingIfNeeded: detail >> 8) & 0x3f,
+        mayFragment: detail & 0x8000 == 0)
+    }
+    set {
+      let low = newValue.map {
+        UInt32($0.hopLimit) | UInt32($0.dscp & 0x3f) << 8 | ($0.mayFragment ? 0x4000 : 0xc000)
+      }
+      detail = detail & 0xffff_0000 | (low ?? 0)
+    }
+  }
+
+  /// The identifier of a raw echo socket.
+  var identifier: UInt16 {
+    get { UInt16(truncatingIfNeeded: detail >> 16) }
+    set { detail = detail & 0xffff | UInt32(newValue) << 16 }
+  }
+
+  /// The family of the socket.
+  var family: IPAddress.Family { flags & 4 == 0 ? .ipv4 : .ipv6 }
 
   /// The error number that the socket has reported, kept because it reports it only once; 0 for none.
   var error: Int32 {
@@ -30,14 +69,20 @@ struct SocketState {
 
   /// Whether a writable event is of interest.
   var awaitsWritable: Bool {
-    get { marks & 1 != 0 }
-    set { marks = newValue ? marks | 1 : marks & ~1 }
+    get { flags & 1 != 0 }
+    set { flags = newValue ? flags | 1 : flags & ~1 }
+  }
+
+  /// Whether a connecting stream has what only its SYN is to have.
+  var isMarkedForConnecting: Bool {
+    get { flags & 8 != 0 }
+    set { flags = newValue ? flags | 8 : flags & ~8 }
   }
 
   /// Whether a read from the front ended at the mark of an urgent byte, which it passes only from there.
   var stoppedAtMark: Bool {
-    get { marks & 2 != 0 }
-    set { marks = newValue ? marks | 2 : marks & ~2 }
+    get { flags & 2 != 0 }
+    set { flags = newValue ? flags | 2 : flags & ~2 }
   }
 }
 

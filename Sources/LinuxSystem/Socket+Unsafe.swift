@@ -11,12 +11,15 @@ public struct Socket: ~Copyable, Sendable {
     case datagram
     /// Messages in order on a connection.
     case sequencedPacket
+    /// The packets of one protocol, below any transport.
+    case raw
 
     var rawValue: Int32 {
       switch self {
       case .stream: CLINUX_SOCK_STREAM
       case .datagram: CLINUX_SOCK_DGRAM
       case .sequencedPacket: CLINUX_SOCK_SEQPACKET
+      case .raw: CLINUX_SOCK_RAW
       }
     }
   }
@@ -27,9 +30,10 @@ public struct Socket: ~Copyable, Sendable {
   /// Takes over a socket's descriptor, as it is.
   public init(_ descriptor: consuming FileDescriptor) { self.descriptor = descriptor }
 
-  /// Makes a socket for addresses of the family of `address`.
-  public init(_ kind: Kind, for address: SocketAddress) throws(SystemError) {
-    let made = try checked("make a socket") { clinux_socket(address.family, kind.rawValue) }
+  /// Makes a socket for addresses of the family of `address`; without a `proto` (IPPROTO_*) the family has one for
+  /// the kind.
+  public init(_ kind: Kind, for address: SocketAddress, proto: Int32 = 0) throws(SystemError) {
+    let made = try checked("make a socket") { clinux_socket(address.family, kind.rawValue, proto) }
     descriptor = FileDescriptor(owning: made)
   }
 

@@ -44,6 +44,18 @@ public struct SocketOption: Hashable, Sendable {
   public static let ipv4ErrorQueue = SocketOption(Int32(IPPROTO_IP), IP_RECVERR, "IP_RECVERR")
   /// Errors are queued with their cause (IPV6_RECVERR).
   public static let ipv6ErrorQueue = SocketOption(Int32(IPPROTO_IPV6), IPV6_RECVERR, "IPV6_RECVERR")
+  /// The time to live of what is sent, -1 for the system's default (IP_TTL).
+  public static let ipv4HopLimit = SocketOption(Int32(IPPROTO_IP), IP_TTL, "IP_TTL")
+  /// The hop limit of what is sent, -1 for the system's default (IPV6_UNICAST_HOPS).
+  public static let ipv6HopLimit = SocketOption(Int32(IPPROTO_IPV6), IPV6_UNICAST_HOPS, "IPV6_UNICAST_HOPS")
+  /// The octet of DSCP and ECN (IP_TOS).
+  public static let ipv4TrafficClass = SocketOption(Int32(IPPROTO_IP), IP_TOS, "IP_TOS")
+  /// The octet of DSCP and ECN (IPV6_TCLASS).
+  public static let ipv6TrafficClass = SocketOption(Int32(IPPROTO_IPV6), IPV6_TCLASS, "IPV6_TCLASS")
+  /// Whether packets may be fragmented: IP_PMTUDISC_* (IP_MTU_DISCOVER).
+  public static let ipv4PathMTU = SocketOption(Int32(IPPROTO_IP), IP_MTU_DISCOVER, "IP_MTU_DISCOVER")
+  /// Whether packets may be fragmented: IPV6_PMTUDISC_* (IPV6_MTU_DISCOVER).
+  public static let ipv6PathMTU = SocketOption(Int32(IPPROTO_IPV6), IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER")
 
   /// Sets the option of a socket.
   public func set(_ value: Int32, on socket: Int32) throws(SystemError) {

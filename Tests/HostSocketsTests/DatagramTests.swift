@@ -43,7 +43,7 @@ import Testing
     #expect(try host.takeReadiness(flow) == [])
   }
 
-  @Test func `an error that sending tells is not told again`() throws {
+  @Test func `an error that sending tells comes with its cause, once`() throws {
     let host = try Host()
     let closed: Endpoint
     do { closed = try Peer(datagramsOn: IPAddress(IPv4Address.loopback)).endpoint() }
@@ -52,7 +52,13 @@ import Testing
     #expect(host.send(flow, [([1], nil, nil)]) == .accepted(1))
     try host.wait(flow, for: .failed)
     #expect(host.send(flow, [([2], nil, nil)]) == .failed(.refused))
-    #expect(host.takeError(flow) == nil)
+    let (failure, quote) = try #require(host.takeFailure(flow))
+    #expect(failure.report == .portUnreachable)
+    #expect(failure.destination == closed)
+    #expect(quote == [1])
+    #expect(host.takeFailure(flow) == nil)
+    // Nothing is pending now: the next one goes out.
+    #expect(host.send(flow, [([3], nil, nil)]) == .accepted(1))
   }
 
   @Test func `a pending error does not keep datagrams from being read, and is told afterwards`() throws {

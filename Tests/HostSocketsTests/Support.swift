@@ -72,7 +72,9 @@ final class Host {
 
   var calls: KernelSockets.CallCounts { sockets.calls }
   var usesPeekOffset: Bool { sockets.usesPeekOffset }
-  func connect(_ flow: FlowID, to endpoint: Endpoint) -> HostOpen { sockets.connect(flow, to: endpoint) }
+  func connect(_ flow: FlowID, to endpoint: Endpoint, marks: PacketMarks = PacketMarks()) -> HostOpen {
+    sockets.connect(flow, to: endpoint, marks: marks)
+  }
   func finishConnecting(_ flow: FlowID) -> HostOpen { sockets.finishConnecting(flow) }
   func accept(from listener: FlowID, as flow: FlowID) -> HostAccept { sockets.accept(from: listener, as: flow) }
   func close(_ flow: FlowID, abortively: Bool) { sockets.close(flow, abortively: abortively) }
@@ -81,10 +83,19 @@ final class Host {
   func requestWritable(_ flow: FlowID) { sockets.requestWritable(flow) }
   func unacknowledgedByteCount(_ flow: FlowID) -> Int { sockets.unacknowledgedByteCount(flow) }
   func finishWriting(_ flow: FlowID) { sockets.finishWriting(flow) }
-  func takeError(_ flow: FlowID) -> HostError? { sockets.takeError(flow) }
+  func takeError(_ flow: FlowID) -> HostError? { takeFailure(flow)?.failure.error }
+  func takeFailure(_ flow: FlowID) -> (failure: HostFailure, quote: [UInt8])? {
+    var quote = [UInt8](repeating: 0, count: 2048)
+    var span = quote.mutableSpan
+    guard let failure = sockets.takeError(flow, quote: &span) else { return nil }
+    return (failure, Array(quote.prefix(failure.quoteLength)))
+  }
   func readiness(of flow: FlowID, _ events: Events) -> HostReadiness { sockets.readiness(of: flow, events) }
   func listen(_ flow: FlowID, for transport: Transport, on local: Endpoint) -> HostOpen {
     sockets.listen(flow, for: transport, on: local)
+  }
+  func openEcho(_ flow: FlowID, family: IPAddress.Family, identifier: UInt16) -> HostOpen {
+    sockets.openEcho(flow, family: family, identifier: identifier)
   }
   func openDatagrams(
     _ flow: FlowID, family: IPAddress.Family, destination: Endpoint?, preferredPort: UInt16
@@ -98,7 +109,7 @@ final class Host {
   func connection(_ local: Endpoint = Endpoint(.loopback, port: 0)) throws -> (flow: FlowID, peer: Peer) {
     let listener = try Peer(listeningOn: local)
     let flow = newFlow()
-    let opened = sockets.connect(flow, to: try listener.endpoint())
+    let opened = connect(flow, to: try listener.endpoint())
     #expect(opened == .ready || opened == .inProgress)
     if opened == .inProgress {
       try wait(flow, for: .writable)
@@ -162,8 +173,22 @@ final class Host {
 
   // MARK: Datagrams
 
-  /// Sends datagrams by one call of the network.
+  /// Sends datagrams by one call of the network, without marks.
   func send(_ flow: FlowID, _ datagrams: [(payload: [UInt8], to: Endpoint?, from: IPAddress?)]) -> HostWrite {
+    send(flow, datagrams, PacketMarks())
+  }
+
+  /// Sends datagrams by one call of the network, all marked alike.
+  func send(
+    _ flow: FlowID, _ datagrams: [(payload: [UInt8], to: Endpoint?, from: IPAddress?)], _ marks: PacketMarks
+  ) -> HostWrite {
+    send(flow, datagrams, each: datagrams.map { _ in marks })
+  }
+
+  /// Sends datagrams by one call of the network, each with its marks.
+  func send(
+    _ flow: FlowID, _ datagrams: [(payload: [UInt8], to: Endpoint?, from: IPAddress?)], each marks: [PacketMarks]
+  ) -> HostWrite {
     var list = FrameList(capacity: 256, byteCapacity: 8 << 20)
     var outgoing: [OutgoingDatagram] = []
     for (index, datagram) in datagrams.enumerated() {
@@ -171,7 +196,8 @@ final class Host {
       let appended = list.append(datagram.payload.span, port: .first, headerLength: 100, pieceLength: 40_000)
       precondition(appended)
       let slice = PayloadSlice(frame: index, offset: 0, count: datagram.payload.count)
-      outgoing.append(OutgoingDatagram(payload: slice, destination: datagram.to, source: datagram.from))
+      outgoing.append(
+        OutgoingDatagram(payload: slice, destination: datagram.to, source: datagram.from, marks: marks[index]))
     }
     return sockets.sendDatagrams(outgoing.span, of: list.batch, on: flow)
   }

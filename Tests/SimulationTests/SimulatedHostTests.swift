@@ -14,7 +14,7 @@ import Testing
   private func withConnection(_ body: (inout SimulatedHost, ConnectionID) -> Void) {
     var host = SimulatedHost()
     host.services[Self.server] = RemoteService()
-    #expect(host.connect(Self.flow, to: Self.server) == .ready)
+    #expect(host.connect(Self.flow, to: Self.server, marks: PacketMarks()) == .ready)
     host.takeEvents { _, _ in }
     body(&host, host.allConnections[0])
   }
@@ -91,7 +91,7 @@ import Testing
     var service = RemoteService(readsAtOnce: false)
     service.sendBufferSize = 100
     host.services[Self.server] = service
-    _ = host.connect(Self.flow, to: Self.server)
+    _ = host.connect(Self.flow, to: Self.server, marks: PacketMarks())
     host.takeEvents { _, _ in }
     var frames = FrameList(capacity: 1, byteCapacity: 200)
     let isAppended = frames.append([UInt8](repeating: 7, count: 150).span, port: .first)

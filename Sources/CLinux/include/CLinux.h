@@ -119,8 +119,8 @@ static inline int64_t clinux_monotonic_nanoseconds(void) {
 // MARK: Sockets
 
 /// A non-blocking socket that children do not inherit.
-static inline int clinux_socket(int domain, int type) {
-  return socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+static inline int clinux_socket(int domain, int type, int protocol) {
+  return socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
 }
 
 static inline int clinux_socketpair(int type, int *pair) {
@@ -150,6 +150,7 @@ static inline int clinux_getpeername(int socket, struct sockaddr_storage *addres
 static const int CLINUX_SOCK_STREAM = SOCK_STREAM;
 static const int CLINUX_SOCK_DGRAM = SOCK_DGRAM;
 static const int CLINUX_SOCK_SEQPACKET = SOCK_SEQPACKET;
+static const int CLINUX_SOCK_RAW = SOCK_RAW;
 static const int CLINUX_MSG_PEEK = MSG_PEEK;
 static const int CLINUX_MSG_TRUNC = MSG_TRUNC;
 static const int CLINUX_MSG_CTRUNC = MSG_CTRUNC;
@@ -392,6 +393,19 @@ static inline int clinux_set_nonblocking(int descriptor) {
 /// Gives the calling thread a table of descriptors of its own, with the standard three only (Linux 5.9).
 static inline int clinux_unshare_descriptors(void) {
   return (int)syscall(SYS_close_range, 3, ~0u, 2 /* CLOSE_RANGE_UNSHARE */);
+}
+
+/// Gives the calling thread a network namespace of its own, without any interface that is up.
+static inline int clinux_unshare_network(void) { return (int)syscall(SYS_unshare, 0x40000000 /* CLONE_NEWNET */); }
+
+/// Takes the calling thread into the network namespace of a descriptor.
+static inline int clinux_enter_network(int descriptor) {
+  return (int)syscall(SYS_setns, descriptor, 0x40000000 /* CLONE_NEWNET */);
+}
+
+/// Changes the effective user of the calling thread only; leaving user 0 gives up its capabilities for that time.
+static inline int clinux_set_effective_user(uid_t user) {
+  return (int)syscall(SYS_setresuid, (uid_t)-1, user, (uid_t)-1);
 }
 
 static inline int clinux_pipe(int *pair) { return (int)syscall(SYS_pipe2, pair, O_CLOEXEC); }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <linux/errqueue.h>
+#include <linux/filter.h>
 
 /// The kernel's `struct mmsghdr`, which only _GNU_SOURCE would declare.
 struct clinux_message {
@@ -21,6 +22,9 @@ struct clinux_message {
 
 /// Room for one packet information of either family.
 #define CLINUX_PACKET_INFORMATION_CAPACITY 64
+
+/// Room for what the error queue tells beside a message: an extended error with the address of its reporter.
+#define CLINUX_ERROR_CONTROL_CAPACITY 256
 
 static inline int clinux_send_messages(int socket, struct clinux_message *list, unsigned int count) {
   return (int)syscall(SYS_sendmmsg, socket, list, count, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -86,20 +90,77 @@ static inline void clinux_message_set_source(
   message->msg_controllen = CMSG_SPACE(is_ipv4 ? sizeof(struct clinux_in_pktinfo) : sizeof(struct clinux_in6_pktinfo));
 }
 
-/// Takes the oldest entry of a socket's error queue: its error number, 0 where the queue is empty.
-static inline int clinux_take_queued_error(int socket) {
-  union { struct cmsghdr header; char bytes[256]; } control;
-  char byte;
-  struct iovec region = {&byte, sizeof byte};
+/// An entry of a socket's error queue (`struct sock_extended_err`), its number positive.
+struct clinux_queued_error {
+  int number;
+  uint8_t origin, type, code;
+  /// For a packet that is too long: what the link takes.
+  uint32_t information;
+};
+
+static const uint8_t CLINUX_ERROR_ORIGIN_ICMP = SO_EE_ORIGIN_ICMP;
+static const uint8_t CLINUX_ERROR_ORIGIN_ICMPV6 = SO_EE_ORIGIN_ICMP6;
+
+/// Takes the oldest entry of a socket's error queue, with the address of who reported it (family 0: nobody did) and
+/// of where the packet went (likewise). Returns how many bytes of the packet went to `bytes`, -1 where none waits.
+static inline ssize_t clinux_take_queued_error(
+    int socket, void *bytes, size_t capacity, struct clinux_queued_error *error, struct sockaddr_storage *offender,
+    struct sockaddr_storage *destination) {
+  union { struct cmsghdr header; char bytes[CLINUX_ERROR_CONTROL_CAPACITY]; } control;
+  struct iovec region = {bytes, capacity};
   struct msghdr message = {
-      .msg_iov = &region, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control};
-  if (recvmsg(socket, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return 0;
+      .msg_name = destination, .msg_namelen = sizeof *destination, .msg_iov = &region, .msg_iovlen = 1,
+      .msg_control = control.bytes, .msg_controllen = sizeof control};
+  memset(error, 0, sizeof *error);
+  offender->ss_family = destination->ss_family = AF_UNSPEC;
+  ssize_t count = recvmsg(socket, &message, MSG_ERRQUEUE | MSG_DONTWAIT);
+  if (count < 0) return -1;
+  if (message.msg_namelen == 0) destination->ss_family = AF_UNSPEC;
+  error->number = EIO;
   for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
     int is_ipv4 = header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_RECVERR;
     int is_ipv6 = header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_RECVERR;
-    if (is_ipv4 || is_ipv6) return (int)((const struct sock_extended_err *)CMSG_DATA(header))->ee_errno;
+    if (!is_ipv4 && !is_ipv6) continue;
+    struct sock_extended_err extended;
+    memcpy(&extended, CMSG_DATA(header), sizeof extended);
+    error->number = (int)extended.ee_errno;
+    error->origin = extended.ee_origin, error->type = extended.ee_type, error->code = extended.ee_code;
+    error->information = extended.ee_info;
+    size_t length = header->cmsg_len - CMSG_LEN(0) - sizeof extended;
+    if (length > sizeof *offender) length = sizeof *offender;
+    memcpy(offender, CMSG_DATA(header) + sizeof extended, length);
   }
-  return EIO;
+  return count;
+}
+
+/// Lets a raw ICMP socket take echo replies with `identifier` only.
+static inline int clinux_take_echo_replies(int socket, int is_ipv4, uint16_t identifier) {
+  // An IPv4 raw socket sees the IP header (of X bytes), an IPv6 one begins behind it.
+  struct sock_filter ipv4[] = {
+      BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+      BPF_STMT(BPF_LD | BPF_B | BPF_IND, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0 /* echo reply, RFC 792 */, 0, 3),
+      BPF_STMT(BPF_LD | BPF_H | BPF_IND, 4),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, identifier, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  struct sock_filter ipv6[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 129 /* echo reply, RFC 4443 */, 0, 3),
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, identifier, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  struct sock_fprog program = {
+      .len = (unsigned short)(is_ipv4 ? sizeof ipv4 / sizeof *ipv4 : sizeof ipv6 / sizeof *ipv6),
+      .filter = is_ipv4 ? ipv4 : ipv6};
+  if (setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) return -1;
+  // What came before the filter did.
+  char byte;
+  while (recv(socket, &byte, sizeof byte, MSG_DONTWAIT) >= 0) continue;
+  return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
 }
 
 #endif

@@ -45,7 +45,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
   ) {
     listeners[slot].isQueued = false
-    if readiness.contains(.failed) { _ = host.takeError(id) }
+    if readiness.contains(.failed) { reportFailures(id, at: now, into: &sink) }
     guard !isShuttingDown else { return }
     let isDone: Bool
     switch listeners[slot].forward.transport {

@@ -114,6 +114,9 @@ struct PacketContext {
 }
 
 extension PacketContext {
+  /// What is left of the hop limit behind the gateway (RFC 1812 section 5.3.1, RFC 8200 section 3).
+  var onwardHopLimit: UInt8 { hopLimit - min(hopLimit, 1) }
+
   /// Goes on to what begins `offset` bytes behind the IP header's first.
   mutating func advance(to offset: Int, _ proto: IPProtocol) {
     let skipped = EthernetHeader.length + offset - self.offset

@@ -25,4 +25,10 @@ extension HostNetwork where Self: ~Copyable {
   ) -> HostWrite {
     sendDatagrams(datagrams.span.extracting(droppingFirst: first), of: batch, on: flow)
   }
+
+  /// Takes the oldest failure of a flow; what is known of its packet goes to the start of `quote`.
+  mutating func takeError(_ flow: FlowID, quote: inout UniqueArray<UInt8>) -> HostFailure? {
+    var bytes = quote.mutableSpan
+    return takeError(flow, quote: &bytes)
+  }
 }

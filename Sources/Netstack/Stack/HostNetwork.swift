@@ -77,18 +77,23 @@ public enum Transport: UInt8, Hashable, Sendable {
 
 /// One datagram to send on a flow.
 public struct OutgoingDatagram: Hashable, Sendable {
-  /// The payload in the batch; `count` may be 0.
+  /// The payload in the batch; `count` may be 0. On an echo flow it is the whole ICMP message, its header included.
   public var payload: PayloadSlice
   /// Where to; nil on a connected flow.
   public var destination: Endpoint?
   /// The local address to send from, where one matters (a reply must come from the address that was asked).
   public var source: IPAddress?
+  /// How it is to be marked on its way.
+  public var marks: PacketMarks
 
   /// Makes a datagram of its parts.
-  public init(payload: PayloadSlice, destination: Endpoint? = nil, source: IPAddress? = nil) {
+  public init(
+    payload: PayloadSlice, destination: Endpoint? = nil, source: IPAddress? = nil, marks: PacketMarks = PacketMarks()
+  ) {
     self.payload = payload
     self.destination = destination
     self.source = source
+    self.marks = marks
   }
 }
 
@@ -100,10 +105,12 @@ public struct OutgoingDatagram: Hashable, Sendable {
 public protocol HostNetwork: ~Copyable {
   // MARK: Opening and closing
 
-  /// Starts to connect a stream to `destination`.
-  mutating func connect(_ flow: FlowID, to destination: Endpoint) -> HostOpen
+  /// Starts to connect a stream to `destination`. The hop limit of `marks` holds until it is connected, the DSCP for
+  /// good; fragmentation is a stream's own business.
+  mutating func connect(_ flow: FlowID, to destination: Endpoint, marks: PacketMarks) -> HostOpen
 
-  /// After an event on a flow that is connecting: how far it is.
+  /// After an event on a flow that is connecting: how far it is. What ICMP said of a failure is to be taken by
+  /// `takeError` before.
   mutating func finishConnecting(_ flow: FlowID) -> HostOpen
 
   /// Starts to listen on the host for a forward (a stream's listener, or a bound datagram socket).
@@ -117,6 +124,13 @@ public protocol HostNetwork: ~Copyable {
   mutating func openDatagrams(
     _ flow: FlowID, family: IPAddress.Family, destination: Endpoint?, preferredPort: UInt16
   ) -> HostOpen
+
+  /// Opens a socket for ICMP echo requests and their replies, which carries `identifier` to the outside where that is
+  /// free. Forbidden where the host has neither kind of socket for it.
+  ///
+  /// Requests and replies pass `sendDatagrams` and `receiveDatagrams` as whole ICMP messages. The identifier in a
+  /// request is replaced by the socket's; the one in a reply, and its checksum, mean nothing.
+  mutating func openEcho(_ flow: FlowID, family: IPAddress.Family, identifier: UInt16) -> HostOpen
 
   /// Closes the flow's socket and forgets the flow. A stream is closed cleanly (what was written is delivered, what
   /// was not read is discarded) or, abortively, reset.
@@ -152,12 +166,15 @@ public protocol HostNetwork: ~Copyable {
   mutating func receiveDatagrams(_ flow: FlowID, into batch: inout DatagramBatch) -> HostWrite
 
   /// Sends datagrams in order, as far as the host takes them.
+  ///
+  /// A failure may be the echo of an earlier datagram: once `takeError` has no more of them, a second attempt tells.
   mutating func sendDatagrams(
     _ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, on flow: FlowID
   ) -> HostWrite
 
-  /// Takes the pending error of a datagram flow, if there is one.
-  mutating func takeError(_ flow: FlowID) -> HostError?
+  /// Takes the oldest failure that waits at a flow of datagrams, of echo or of a stream that is connecting; nil where
+  /// there is none. As many bytes of the offending packet as are known go to `quote`; see `HostFailure`.
+  mutating func takeError(_ flow: FlowID, quote: inout MutableSpan<UInt8>) -> HostFailure?
 }
 
 /// What the host reports of a flow. Edge-triggered: a change, not a state.

@@ -49,7 +49,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     handshakeBegan(id, slot)
     keepDataOfSynchronize(arrival, slot, of: batch)
-    settle(host.connect(id, to: target), id, slot, at: now, into: &sink)
+    // Where the address stands for something of the host's own the way ends here.
+    let hopLimit = target.address == remote.address ? context.onwardHopLimit : 0
+    let marks = PacketMarks(hopLimit: hopLimit, dscp: context.trafficClass >> 2)
+    settle(host.connect(id, to: target, marks: marks), id, slot, at: now, into: &sink)
   }
 
   /// RFC 9293 section 3.10.7.2: data that comes with a SYN waits for the handshake's end. It is not acknowledged before,

@@ -32,7 +32,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       sendError(.unreachable(code), context, of: batch, at: now, into: &sink)
     case .connect(let target):
       guard !context.source.isAny else { return drop(.badSource, on: context.port) }
-      guard let id = outboundFlow(guest, remote, target: target, at: now) else {
+      guard let id = outboundFlow(guest, remote, target: target) else {
         drop(.exhausted, on: context.port)
         return sendError(.unreachable(.prohibited), context, of: batch, at: now, into: &sink)
       }
@@ -57,7 +57,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// The flow for what a guest sends from `guest`, opened if there is none; nil where it cannot be.
   private mutating func outboundFlow(
-    _ guest: Endpoint, _ remote: Endpoint, target: Endpoint, at now: Instant
+    _ guest: Endpoint, _ remote: Endpoint, target: Endpoint
   ) -> FlowID? {
     guard target == remote else {
       let flow = UDPFlow(.connected, guest: guest, remote: remote, host: target)
@@ -101,7 +101,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     guard case .udp(let slot) = flows.slot(of: id) else { return }
     udp[slot].neighbor = context.neighbor
     if udp[slot].deliveries.isEmpty { touched.append(id) }
-    var datagram = OutgoingDatagram(payload: payload, destination: destination)
+    var datagram = OutgoingDatagram(payload: payload, destination: destination, marks: marks(context, of: slot))
     if case .forwarded(_, let client, let local) = udp[slot].kind {
       datagram.destination = client
       datagram.source = local
@@ -109,6 +109,14 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     datagrams.append(datagram, to: &udp[slot].deliveries)
     udp[slot].bytesFromGuest += UInt64(payload.count)
     timers.set(now + udp[slot].timeout, for: id.index)
+  }
+
+  /// What a guest's packet asks of the way. Where its destination stands for something of the host's own, the way
+  /// ends here: only the class of service goes further.
+  private func marks(_ context: PacketContext, of slot: UInt32) -> PacketMarks {
+    let dscp = context.trafficClass >> 2
+    guard udp[slot].isDirect else { return PacketMarks(dscp: dscp) }
+    return PacketMarks(hopLimit: context.onwardHopLimit, dscp: dscp, mayFragment: context.mayFragment)
   }
 
   /// Sends what the batch brought for one flow.
@@ -121,23 +129,26 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if case .forwarded(let listener, _, _) = udp[slot].kind { socket = listener }
     guard flows.slot(of: socket) != nil else { return endUDP(id, slot, .finished) }
     var next = 0
-    var failed = -1
+    var attempts = SendAttempts()
     while next < outgoing.count {
       switch host.sendDatagrams(outgoing, from: next, of: batch, on: socket) {
       case .accepted(let count):
         next += max(count, 1)
+        attempts = SendAttempts()
       case .wouldBlock:
         for _ in next..<outgoing.count { drop(.hostRefused, on: neighbors[udp[slot].neighbor].port) }
         return
       case .failed(let error):
-        reportFailure(error, id, slot, at: now, into: &sink)
-        // The error may be the echo of an earlier datagram: this one gets a second chance.
-        if failed == next {
-          drop(.hostRefused, on: neighbors[udp[slot].neighbor].port)
-          next += 1
-        } else {
-          failed = next
+        let told = reportFailures(socket, at: now, into: &sink)
+        guard attempts.isOver(told) else { continue }
+        if told.isEmpty || told.tooBig != nil {
+          var own = HostFailure(error, destination: outgoing[next].destination)
+          own.report = told.tooBig
+          reportFailure(own, id, slot, at: now, into: &sink)
         }
+        drop(.hostRefused, on: neighbors[udp[slot].neighbor].port)
+        next += 1
+        attempts = SendAttempts()
       }
     }
   }
@@ -148,9 +159,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func hostReadyUDP<Sink: FrameSink & ~Copyable>(
     _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
   ) {
-    if readiness.contains(.failed), let error = host.takeError(id) {
-      reportFailure(error, id, slot, at: now, into: &sink)
-    }
+    if readiness.contains(.failed) { reportFailures(id, at: now, into: &sink) }
     if readiness.contains(.readable) { readDatagrams(id, slot, at: now, into: &sink) }
   }
 
@@ -183,13 +192,31 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
+  /// Takes the failures that wait at a socket and tells the guests whose datagrams they are about.
+  @discardableResult
+  mutating func reportFailures<Sink: FrameSink & ~Copyable>(
+    _ socket: FlowID, at now: Instant, into sink: inout Sink
+  ) -> ToldFailures {
+    var told = ToldFailures()
+    while told.count < ToldFailures.limit, let failure = host.takeError(socket, quote: &request) {
+      told.count += 1
+      // What the host itself did not send is a matter of the datagram that it is about, which is being sent.
+      if failure.reporter == nil, case .tooBig? = failure.report {
+        told.tooBig = failure.report
+      } else if case .udp(let slot) = flows.slot(of: socket) {
+        reportFailure(failure, socket, slot, at: now, into: &sink)
+      }
+    }
+    return told
+  }
+
   /// Tells the guest that its datagrams do not arrive, as far as ICMP has words for it.
   private mutating func reportFailure<Sink: FrameSink & ~Copyable>(
-    _ error: HostError, _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
+    _ failure: HostFailure, _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
   ) {
     guard udp[slot].kind == .connected else { return }
     let code: RejectCode
-    switch error {
+    switch failure.error {
     case .refused: code = .port
     case .hostUnreachable, .timedOut: code = .host
     case .networkUnreachable: code = .network

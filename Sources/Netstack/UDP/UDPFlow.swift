@@ -37,6 +37,16 @@ struct UDPFlow {
   var bytesFromGuest: UInt64 = 0
   var bytesToGuest: UInt64 = 0
 
+  /// Whether the guest's packets go where they say, and not to something of the host's that an address of ours
+  /// stands for.
+  var isDirect: Bool {
+    switch kind {
+    case .mapping: true
+    case .connected: false
+    case .forwarded(_, let client, _): client.address == remote.address
+    }
+  }
+
   /// RFC 4787 REQ-5: five minutes are recommended.
   static let idleTimeout = Interval.seconds(300)
   /// A query to a resolver is answered at once or not at all.
@@ -51,4 +61,39 @@ struct UDPFlow {
     self.host = host
     timeout = kind == .connected && remote.port == Self.resolverPort ? Self.resolverTimeout : Self.idleTimeout
   }
+}
+
+/// What the failures were that a socket had to tell.
+struct ToldFailures {
+  /// How many.
+  var count = 0
+  /// Set where the host itself does not take packets as long as the one it was given.
+  var tooBig: NetworkReport?
+
+  var isEmpty: Bool { count == 0 }
+
+  /// Failures that are told in one go; more come with the next event.
+  static var limit: Int { 64 }
+}
+
+/// How sending one datagram has gone so far.
+///
+/// A socket gives back the pending error of an earlier datagram instead of taking a new one, and has others queued
+/// behind it, so that a failure says nothing as such: only a datagram that fails when all of them were told has failed
+/// itself. The host's own limit is told beside the failure that it makes.
+struct SendAttempts {
+  private var failures = 0
+  private var wasSilent = false
+
+  /// Whether sending has failed for good, given what the socket had to tell after this failure.
+  mutating func isOver(_ told: ToldFailures) -> Bool {
+    failures += 1
+    guard told.tooBig == nil, failures < Self.limit else { return true }
+    guard told.isEmpty else { return false }
+    defer { wasSilent = true }
+    return wasSilent
+  }
+
+  /// Somebody may send us errors faster than we read them.
+  private static var limit: Int { 8 }
 }

@@ -116,6 +116,10 @@ struct Connection {
   var peerFinishes = false
   /// A failure that the socket has not reported yet.
   var pendingError: HostError?
+  /// What the network said while the connection was being made.
+  var failure: HostFailure?
+  /// How the first packet was marked.
+  var marks = PacketMarks()
 
   init(flow: FlowID?, remote: Endpoint, state: State, service: RemoteService) {
     self.flow = flow

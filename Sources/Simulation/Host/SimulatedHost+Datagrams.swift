@@ -12,11 +12,11 @@ public enum DatagramService: Hashable, Sendable {
   case fails(HostError)
 }
 
-/// A datagram that the core has sent.
+/// A datagram, or the ICMP message of an echo, that the core has sent.
 public struct SentDatagram: Hashable, Sendable {
   /// The flow whose socket it left by.
   public var flow: FlowID
-  /// The socket's address and port.
+  /// The socket's address and port, or identifier.
   public var local: Endpoint
   /// The source address that the core asked for.
   public var source: IPAddress?
@@ -24,30 +24,49 @@ public struct SentDatagram: Hashable, Sendable {
   public var destination: Endpoint
   /// What it carried.
   public var payload: [UInt8]
+  /// How it was marked.
+  public var marks: PacketMarks
 }
 
-/// A datagram socket of the core's.
+/// A datagram socket of the core's, or one for echo.
 struct DatagramSocket {
   let flow: FlowID
+  /// An echo socket has its identifier as its port.
   let local: Endpoint
   var peer: Endpoint?
+  var isEcho = false
   var isOpen = true
   var waiting: [(payload: [UInt8], source: Endpoint, destination: IPAddress?)] = []
+  /// The error queue.
+  var failures: [(failure: HostFailure, quote: [UInt8])] = []
+  /// What the next call fails with; taking the last failure takes this as well.
   var pendingError: HostError?
   /// Datagrams that the socket takes yet; nil for no limit.
   var sendQuota: Int?
 
-  init(flow: FlowID, local: Endpoint, peer: Endpoint? = nil) {
+  init(flow: FlowID, local: Endpoint, peer: Endpoint? = nil, isEcho: Bool = false) {
     self.flow = flow
     self.local = local
     self.peer = peer
+    self.isEcho = isEcho
   }
 
   var readiness: HostReadiness {
     var readiness: HostReadiness = sendQuota == 0 ? [] : .writable
     if !waiting.isEmpty { readiness.insert(.readable) }
-    if pendingError != nil { readiness.insert([.failed, .readable]) }
+    if pendingError != nil || !failures.isEmpty { readiness.insert(.failed) }
     return readiness
+  }
+
+  /// What `takeError` takes.
+  mutating func takeFailure() -> (failure: HostFailure, quote: [UInt8])? {
+    guard !failures.isEmpty else {
+      defer { pendingError = nil }
+      return pendingError.map { (HostFailure($0), []) }
+    }
+    let first = failures.removeFirst()
+    pendingError = failures.first?.failure.error
+    return first
   }
 }
 
@@ -59,18 +78,34 @@ extension SimulatedHost {
   public mutating func openDatagrams(
     _ flow: FlowID, family: IPAddress.Family, destination: Endpoint?, preferredPort: UInt16
   ) -> HostOpen {
+    openDatagrams(flow, family, peer: destination, preferredPort, isEcho: false)
+  }
+
+  /// Opens a socket for echo, with the identifier as its port.
+  public mutating func openEcho(_ flow: FlowID, family: IPAddress.Family, identifier: UInt16) -> HostOpen {
+    guard offersEcho else { return .failed(.forbidden) }
+    return openDatagrams(flow, family, peer: nil, identifier, isEcho: true)
+  }
+
+  private mutating func openDatagrams(
+    _ flow: FlowID, _ family: IPAddress.Family, peer: Endpoint?, _ preferredPort: UInt16, isEcho: Bool
+  ) -> HostOpen {
     var port = preferredPort
-    while port == 0 || isTaken(port) {
+    while port == 0 || (!isEcho && port < 1024) || isTaken(port, family, isEcho: isEcho) {
       port = nextEphemeralPort
       nextEphemeralPort += 1
     }
-    let local = Endpoint(family == .ipv4 ? IPAddress(IPv4Address.any) : IPAddress(IPv6Address.any), port: port)
     guard open(flow, .datagrams(datagramSockets.count)) else { return .failed(.exhausted) }
-    datagramSockets.append(DatagramSocket(flow: flow, local: local, peer: destination))
+    let local = Endpoint(.any(family), port: port)
+    datagramSockets.append(DatagramSocket(flow: flow, local: local, peer: peer, isEcho: isEcho))
     return .ready
   }
 
-  private func isTaken(_ port: UInt16) -> Bool { datagramSockets.contains { $0.isOpen && $0.local.port == port } }
+  private func isTaken(_ port: UInt16, _ family: IPAddress.Family, isEcho: Bool) -> Bool {
+    datagramSockets.contains {
+      $0.isOpen && $0.isEcho == isEcho && $0.local.port == port && $0.local.address.family == family
+    }
+  }
 
   /// Sends datagrams in order.
   public mutating func sendDatagrams(
@@ -78,7 +113,10 @@ extension SimulatedHost {
   ) -> HostWrite {
     calls.datagramSends += 1
     guard let socket = datagramSocket(flow, for: "sendDatagrams") else { return .wouldBlock }
-    if let error = takeError(flow) { return .failed(error) }
+    if let error = datagramSockets[socket].pendingError {
+      datagramSockets[socket].pendingError = nil
+      return .failed(error)
+    }
     guard !datagrams.isEmpty else {
       misuse("sendDatagrams of nothing", of: flow)
       return .accepted(0)
@@ -90,6 +128,10 @@ extension SimulatedHost {
         continue
       }
       if datagramSockets[socket].sendQuota == 0 { break }
+      guard fitsFirstLink(datagrams[index], destination, socket) else {
+        calls.sentDatagrams += taken
+        return taken > 0 ? .accepted(taken) : .failed(.messageTooLong)
+      }
       send(datagrams[index], of: batch, to: destination, by: socket)
       taken += 1
     }
@@ -97,37 +139,94 @@ extension SimulatedHost {
     return taken > 0 ? .accepted(taken) : .wouldBlock
   }
 
+  /// Linux tells of a packet that its own interface does not take at once, and in the error queue too, there without
+  /// the port.
+  private mutating func fitsFirstLink(_ datagram: OutgoingDatagram, _ destination: Endpoint, _ socket: Int) -> Bool {
+    let length = packetLength(datagram.payload.count, destination, isEcho: datagramSockets[socket].isEcho)
+    guard !datagram.marks.mayFragment && length > interfaceMTU else { return true }
+    let failure = HostFailure(
+      .messageTooLong, report: .tooBig(mtu: interfaceMTU), destination: Endpoint(destination.address, port: 0))
+    datagramSockets[socket].failures.append((failure, []))
+    return false
+  }
+
+  private func packetLength(_ payload: Int, _ destination: Endpoint, isEcho: Bool) -> Int {
+    payload + (destination.address.family == .ipv4 ? 20 : 40) + (isEcho ? 0 : 8)
+  }
+
   private mutating func send(
     _ datagram: OutgoingDatagram, of batch: borrowing FrameBatch, to destination: Endpoint, by socket: Int
   ) {
     if let quota = datagramSockets[socket].sendQuota { datagramSockets[socket].sendQuota = quota - 1 }
-    let flow = datagramSockets[socket].flow
-    let service = datagramServices[destination]
-    guard keepsDatagrams || service != nil else { return }
+    guard keepsDatagrams || isKnown(destination) else { return }
     var payload: [UInt8] = []
     if datagram.payload.count > 0 {
       batch.forEachSpan(of: datagram.payload) { span in for index in span.indices { payload.append(span[index]) } }
     }
+    let local = datagramSockets[socket].local
+    if datagramSockets[socket].isEcho { rename(&payload, local.port, destination.address.family) }
+    let sent = SentDatagram(
+      flow: datagramSockets[socket].flow, local: local, source: datagram.source, destination: destination,
+      payload: payload, marks: datagram.marks)
+    let length = packetLength(payload.count, destination, isEcho: datagramSockets[socket].isEcho)
     if keepsDatagrams {
-      sentDatagrams.append(
-        SentDatagram(
-          flow: flow, local: datagramSockets[socket].local, source: datagram.source, destination: destination,
-          payload: payload))
+      if datagramSockets[socket].isEcho { sentEchoes.append(sent) } else { sentDatagrams.append(sent) }
     }
-    switch service {
-    case .echoes?: deliver(payload, from: destination, to: flow)
-    case .answers(let answer)?: deliver(answer, from: destination, to: flow)
-    case .fails(let error)?: fail(flow, error)
-    case nil: break
+    if let failure = paths[destination.address]?.failure(of: datagram.marks, length: length, to: destination) {
+      return fail(sent.flow, failure, quote: payload)
+    }
+    if datagramSockets[socket].isEcho { answerEcho(sent) } else { answer(sent) }
+  }
+
+  private func isKnown(_ destination: Endpoint) -> Bool {
+    datagramServices[destination] != nil || paths[destination.address] != nil
+      || echoResponders.contains(destination.address) || hostAddresses.contains(destination.address)
+  }
+
+  private mutating func answer(_ sent: SentDatagram) {
+    switch datagramServices[sent.destination] {
+    case .echoes?: deliver(sent.payload, from: sent.destination, to: sent.flow)
+    case .answers(let answer)?: deliver(answer, from: sent.destination, to: sent.flow)
+    case .fails(let error)?: fail(sent.flow, HostFailure(error, destination: sent.destination), quote: sent.payload)
+    case nil: loopBack(sent)
     }
   }
+
+  /// What goes to an address of the host itself comes to whoever listens there, from the same address.
+  private mutating func loopBack(_ sent: SentDatagram) {
+    let address = sent.destination.address
+    guard hostAddresses.contains(address) else { return }
+    let listener = datagramSockets.first {
+      $0.isOpen && !$0.isEcho && $0.local.port == sent.destination.port && $0.local.address.family == address.family
+    }
+    guard let listener else { return }
+    deliver(sent.payload, from: Endpoint(address, port: sent.local.port), to: listener.flow, sentTo: address)
+  }
+
+  // MARK: Echo
+
+  /// The kernel puts the socket's identifier into a request, and over IPv4 the checksum right.
+  private func rename(_ message: inout [UInt8], _ identifier: UInt16, _ family: IPAddress.Family) {
+    (message[4], message[5]) = (UInt8(identifier >> 8), UInt8(identifier & 0xff))
+    (message[2], message[3]) = (0, 0)
+    let sum = family == .ipv4 ? plainChecksum(message) : 0xbad6
+    (message[2], message[3]) = (UInt8(sum >> 8), UInt8(sum & 0xff))
+  }
+
+  private mutating func answerEcho(_ sent: SentDatagram) {
+    guard echoResponders.contains(sent.destination.address) else { return }
+    var reply = sent.payload
+    reply[0] = sent.destination.address.family == .ipv4 ? 0 : 129
+    deliver(reply, from: sent.destination, to: sent.flow)
+  }
+
+  // MARK: Receiving
 
   /// Reads the datagrams that wait.
   public mutating func receiveDatagrams(_ flow: FlowID, into batch: inout DatagramBatch) -> HostWrite {
     calls.datagramReceives += 1
     batch.removeAll()
     guard let socket = datagramSocket(flow, for: "receiveDatagrams") else { return .wouldBlock }
-    if let error = takeError(flow) { return .failed(error) }
     var taken = 0
     for datagram in datagramSockets[socket].waiting {
       guard batch.append(datagram.payload.span, from: datagram.source, to: datagram.destination) else { break }
@@ -137,12 +236,23 @@ extension SimulatedHost {
     return taken > 0 ? .accepted(taken) : .wouldBlock
   }
 
-  /// Takes the pending error of a datagram flow.
-  public mutating func takeError(_ flow: FlowID) -> HostError? {
+  /// Takes the oldest failure of a flow of datagrams, or of a stream that is connecting.
+  public mutating func takeError(_ flow: FlowID, quote: inout MutableSpan<UInt8>) -> HostFailure? {
+    if case .stream(let index)? = socket(flow)?.kind {
+      defer { connections[index].failure = nil }
+      return connections[index].failure
+    }
+    if case .listener? = socket(flow)?.kind { return nil }
     guard let socket = datagramSocket(flow, for: "takeError") else { return nil }
-    defer { datagramSockets[socket].pendingError = nil }
-    return datagramSockets[socket].pendingError
+    guard let (taken, bytes) = datagramSockets[socket].takeFailure() else { return nil }
+    var failure = taken
+    failure.quoteLength = min(bytes.count, Self.quoteLimit, quote.count)
+    for index in 0..<failure.quoteLength { quote[index] = bytes[index] }
+    return failure
   }
+
+  /// As much of a packet as a router quotes (RFC 1812 section 4.3.2.3).
+  private static var quoteLimit: Int { 520 }
 
   // MARK: The world
 
@@ -157,10 +267,11 @@ extension SimulatedHost {
     wake(flow)
   }
 
-  /// Gives the socket of `flow` a pending error.
-  public mutating func fail(_ flow: FlowID, _ error: HostError) {
+  /// Gives the socket of `flow` a failure to report, about a packet that carried `quote`.
+  public mutating func fail(_ flow: FlowID, _ failure: HostFailure, quote: [UInt8] = []) {
     guard case .datagrams(let index)? = socket(flow)?.kind else { return }
-    datagramSockets[index].pendingError = error
+    datagramSockets[index].failures.append((failure, quote))
+    datagramSockets[index].pendingError = failure.error
     wake(flow)
   }
 
@@ -172,7 +283,7 @@ extension SimulatedHost {
 
   /// The flow of the datagram socket on `port`.
   public func datagramFlow(onPort port: UInt16) -> FlowID? {
-    datagramSockets.first { $0.isOpen && $0.local.port == port }?.flow
+    datagramSockets.first { $0.isOpen && !$0.isEcho && $0.local.port == port }?.flow
   }
 
   private mutating func datagramSocket(_ flow: FlowID, for purpose: String) -> Int? {

@@ -1,4 +1,4 @@
-import Netstack
+public import Netstack
 public import Primitives
 
 /// The far ends of the streams, as tests play them.
@@ -10,6 +10,9 @@ extension SimulatedHost {
 
   /// Everything ever connected, the oldest first.
   public var allConnections: [ConnectionID] { connections.indices.map(ConnectionID.init) }
+
+  /// How the core marked the connection's first packet.
+  public func marks(of connection: ConnectionID) -> PacketMarks { connections[connection.index].marks }
 
   /// What the peer has read.
   public func bytes(at connection: ConnectionID) -> [UInt8] { connections[connection.index].delivered }

@@ -5,9 +5,12 @@ public import Primitives
 /// Stream sockets as the core uses them, by the findings on Linux's: peeking, edge-triggered events, errors once.
 extension SimulatedHost {
   /// Starts to connect a stream.
-  public mutating func connect(_ flow: FlowID, to destination: Endpoint) -> HostOpen {
+  public mutating func connect(_ flow: FlowID, to destination: Endpoint, marks: PacketMarks) -> HostOpen {
     calls.connects += 1
-    let service = services[destination] ?? defaultService
+    var service = services[destination] ?? defaultService
+    let failure = paths[destination.address]?.failure(of: marks, length: 0, to: destination)
+    // Linux ends an attempt at the first error that the network reports.
+    if let failure { service.answer = .failsAfter(failure.error, .zero) }
     let state: Connection.State
     let result: HostOpen
     switch service.answer {
@@ -20,6 +23,8 @@ extension SimulatedHost {
     }
     guard open(flow, .stream(connections.count)) else { return .failed(.exhausted) }
     connections.append(Connection(flow: flow, remote: destination, state: state, service: service))
+    connections[connections.count - 1].marks = marks
+    connections[connections.count - 1].failure = failure
     if result == .ready { wake(flow) }
     return result
   }

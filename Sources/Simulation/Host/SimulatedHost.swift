@@ -15,6 +15,16 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
   public var defaultService = RemoteService(.fails(.refused))
   /// Who answers datagrams where.
   public var datagramServices: [Endpoint: DatagramService] = [:]
+  /// The way to those who are not next door.
+  public var paths: [IPAddress: NetworkPath] = [:]
+  /// Who answers echo requests.
+  public var echoResponders: Set<IPAddress> = []
+  /// Whether the core may have sockets for echo.
+  public var offersEcho = true
+  /// The addresses by which the host itself is known in the world.
+  public var hostAddresses: Set<IPAddress> = []
+  /// The longest IP packet that the host's own interface takes, in bytes.
+  public var interfaceMTU = 65_575
   /// How many sockets may be opened yet; nil for no limit.
   public var descriptorsLeft: Int?
   /// Failures of attempts to listen.
@@ -32,6 +42,8 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
   var nextEphemeralPort: UInt16 = 32_768
   /// Datagrams that the core has sent, the oldest first.
   public internal(set) var sentDatagrams: [SentDatagram] = []
+  /// Echo requests that the core has sent, as the world sees them, the oldest first.
+  public internal(set) var sentEchoes: [SentDatagram] = []
   /// Whether they are kept.
   public var keepsDatagrams = true
   private var ready: [FlowID] = []
