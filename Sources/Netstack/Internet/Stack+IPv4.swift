@@ -6,14 +6,14 @@ import Wire
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// RFC 791 and RFC 1122 section 3.2.1: checks an IPv4 packet and hands it to its protocol.
   mutating func receiveIPv4<Sink: FrameSink & ~Copyable>(
-    _ frame: Int, of batch: borrowing FrameBatch, from hardware: MACAddress, at now: Instant, into sink: inout Sink
+    _ frame: Int, of batch: borrowing FrameBatch, from hardware: MACAddress, isReassembled: Bool = false,
+    at now: Instant, into sink: inout Sink
   ) throws(WireError) {
     let descriptor = batch.descriptor(frame)
     let bytes = batch.header(frame).extracting(droppingFirst: EthernetHeader.length)
     let packet = try IPv4Packet(bytes, byteCount: Int(descriptor.byteCount) - EthernetHeader.length)
     guard packet.isHeaderChecksumValid else { return drop(.badChecksum, on: descriptor.port) }
     guard packet.source == .any || isGuestAddress(packet.source) else { return drop(.badSource, on: descriptor.port) }
-    guard !packet.isFragment else { return drop(.fragment, on: descriptor.port) }
     var context = PacketContext(
       frame: frame, port: descriptor.port, neighbor: 0, source: IPAddress(packet.source),
       destination: IPAddress(packet.destination), offset: EthernetHeader.length + packet.headerLength,
@@ -22,14 +22,21 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       trafficClass: packet.dscpECN, mayFragment: !packet.dontFragment)
     guard packet.source != .any else {
       // Only a client that is asking for an address speaks without one (RFC 2131 section 4.1).
-      guard packet.proto == .udp else { return drop(.badSource, on: descriptor.port) }
+      guard packet.proto == .udp, !packet.isFragment else { return drop(.badSource, on: descriptor.port) }
       return try receiveUDP(context, of: batch, from: hardware, at: now, into: &sink)
     }
     context.neighbor = neighbors.findOrAdd(context.source, port: descriptor.port, mtu: defaultMTU, at: now)
-    heard(context.neighbor, from: hardware, on: descriptor.port, packetLength: packet.totalLength, at: now)
+    // How long a packet is that came in parts says nothing of the packets that the guest takes.
+    let length = isReassembled ? 0 : packet.totalLength
+    heard(context.neighbor, from: hardware, on: descriptor.port, packetLength: length, at: now)
     if packet.timeToLive <= 1 && !isOwn(packet.destination) && !isGroup(packet.destination) {
       drop(.hopLimitExceeded, on: descriptor.port)
+      // RFC 1122 section 3.2.2: no error answers a fragment that is not the first.
+      guard packet.fragmentOffset == 0 else { return }
       return sendError(.timeExceeded, context, of: batch, at: now, into: &sink)
+    }
+    guard !packet.isFragment else {
+      return receiveFragment(packet, context, of: batch, from: hardware, at: now, into: &sink)
     }
     switch packet.proto {
     case .tcp: try receiveTCP(context, of: batch, at: now, into: &sink)

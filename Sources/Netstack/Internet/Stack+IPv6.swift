@@ -6,7 +6,8 @@ import Wire
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// RFC 8200: checks an IPv6 packet, follows its headers and hands it to its protocol.
   mutating func receiveIPv6<Sink: FrameSink & ~Copyable>(
-    _ frame: Int, of batch: borrowing FrameBatch, from hardware: MACAddress, at now: Instant, into sink: inout Sink
+    _ frame: Int, of batch: borrowing FrameBatch, from hardware: MACAddress, isReassembled: Bool = false,
+    at now: Instant, into sink: inout Sink
   ) throws(WireError) {
     let descriptor = batch.descriptor(frame)
     let bytes = batch.header(frame).extracting(droppingFirst: EthernetHeader.length)
@@ -28,19 +29,21 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     // Neighbor discovery tells hardware addresses by its options, and a packet without a source tells none.
     if packet.source != .any && !isNeighborDiscovery(context, of: batch) {
       context.neighbor = neighbors.findOrAdd(context.source, port: descriptor.port, mtu: defaultMTU, at: now)
-      heard(context.neighbor, from: hardware, on: descriptor.port, packetLength: packet.totalLength, at: now)
+      let length = isReassembled ? 0 : packet.totalLength
+      heard(context.neighbor, from: hardware, on: descriptor.port, packetLength: length, at: now)
     }
     if packet.hopLimit <= 1 && !isOwn(packet.destination) && !isGroup {
       drop(.hopLimitExceeded, on: descriptor.port)
       return sendError(.timeExceeded, context, of: batch, at: now, into: &sink)
     }
-    try receive(chain, context, of: batch, from: hardware, at: now, into: &sink)
+    try receive(
+      chain, context, of: batch, from: hardware, isReassembled: isReassembled, at: now, into: &sink)
   }
 
   /// What follows the chain of headers of an IPv6 packet.
   private mutating func receive<Sink: FrameSink & ~Copyable>(
     _ chain: HeaderChain, _ context: PacketContext, of batch: borrowing FrameBatch, from hardware: MACAddress,
-    at now: Instant, into sink: inout Sink
+    isReassembled: Bool, at now: Instant, into sink: inout Sink
   ) throws(WireError) {
     switch chain {
     case .upperLayer(let proto, _, let pointer):
@@ -54,8 +57,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         drop(.unknownProtocol, on: context.port)
         sendError(.unknownProtocol(pointer: pointer), context, of: batch, at: now, into: &sink)
       }
-    case .fragment:
-      drop(.fragment, on: context.port)
+    case .fragment(let header, let offset, let pointer):
+      // RFC 8200 section 4.5 knows no fragments of fragments, and a packet without a source is not worth the memory.
+      guard !isReassembled, !context.source.isAny else { return drop(.fragment, on: context.port) }
+      receiveFragment(
+        header, at: offset, pointer: pointer, context, of: batch, from: hardware, at: now, into: &sink)
     case .problem(let code, let pointer):
       drop(.unknownProtocol, on: context.port)
       sendError(.parameterProblem(code, pointer: pointer), context, of: batch, at: now, into: &sink)

@@ -38,6 +38,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   var tcp: Slab<TCPConnection>
   var udp: Slab<UDPFlow>
   var listeners: Slab<Listener>
+  var reassembler = Reassembler()
   var pool = ReassemblyPool()
   var scoreboard = SACKScoreboard()
   var handshakes = HandshakeTable()
@@ -150,6 +151,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   /// Does what is due: timers, and work that an earlier call left for want of budget.
   public mutating func advance<Sink: FrameSink & ~Copyable>(to now: Instant, into sink: inout Sink) {
     while let flow = timers.popDue(at: now) { timerFired(flow, at: now, into: &sink) }
+    if reassembler.next <= now { expireFragments(at: now, into: &sink) }
     advanceResolution(to: now, into: &sink)
     advertiseIfDue(at: now, into: &sink)
     for port in 0..<ports.count where ports[port].expiry <= now {
@@ -189,7 +191,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   /// When `advance` is to be called at the latest; `.never` if nothing is due, the past if work is waiting.
   public var nextDeadline: Instant {
     guard work.isEmpty else { return Instant(nanoseconds: .min) }
-    var next = min(timers.next, nextResolution, advertiser.next)
+    var next = min(timers.next, nextResolution, advertiser.next, reassembler.next)
     for port in 0..<ports.count { next = min(next, ports[port].expiry) }
     return next
   }

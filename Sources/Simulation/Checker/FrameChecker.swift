@@ -126,7 +126,8 @@ public struct FrameChecker {
     let key = FragmentKey(
       source: source, destination: destination, identification: packet.fragment?.identification ?? 0, proto: 0)
     learn(source, at: frame.source)
-    if packet.fragment?.offset == 0 { noteQuote(packet.payload, packet.proto, source, destination) }
+    // RFC 8200 section 4.5: any part may be told of.
+    noteQuote(packet.payload, packet.proto, source, destination)
     guestFragmentsV6[key, default: []].append(packet)
     guard let joined = joinFragments(guestFragmentsV6[key, default: []]) else { return }
     guestFragmentsV6[key] = nil

@@ -145,9 +145,9 @@ import Testing
     return udp.withIPv4Checksum
   }
 
-  @Test func `fragments are dropped and counted`() throws {
+  @Test func `a fragment that cannot be one is dropped and counted`() throws {
     try withRunningFlow { tcp in
-      var packet = PlainIPv4(from: tcp.lab.guest.address, to: IPv4Address(192, 0, 2, 2), .raw(pattern(64)), proto: 17)
+      var packet = PlainIPv4(from: tcp.lab.guest.address, to: IPv4Address(192, 0, 2, 2), .raw(pattern(63)), proto: 17)
       packet.dontFragment = false
       packet.moreFragments = true
       return [PlainFrame(destination: tcp.lab.guest.gatewayMAC, source: tcp.lab.guest.mac, .ipv4(packet)).encoded]
