@@ -192,6 +192,8 @@ struct TCPWitness {
   private func checkAcknowledgment(_ segment: PlainTCP) -> [String] {
     guard let guestStart, segment.flags.contains(.ack) else { return [] }
     let offset = segment.acknowledgment - guestStart
+    // Before the first byte only a keep-alive may stand, at the SYN's number.
+    if offset == 0 && segment.payload.isEmpty && handshakeAcknowledged { return [] }
     if offset < 1 { return ["acknowledges \(offset), before the guest's first byte"] }
     return offset > received ? ["acknowledges \(offset) of the guest's bytes, \(received) arrived in order"] : []
   }
@@ -211,6 +213,8 @@ struct TCPWitness {
     if offset > stream.count + 1 + (finishOffset == nil ? 0 : 1) {
       return ["leaves a gap: \(offset) after \(stream.count)"]
     }
+    // Before the first byte only a keep-alive may stand, at the SYN's number.
+    if offset == 0 && segment.payload.isEmpty && handshakeAcknowledged { return [] }
     if offset < 1 { return ["a sequence number \(offset) before the stream's first byte"] }
     if count > guestMSS { faults.append("\(count) bytes in a segment to a guest that takes \(guestMSS)") }
     if count > 0 && !handshakeAcknowledged { faults.append("data before the guest has acknowledged the SYN") }

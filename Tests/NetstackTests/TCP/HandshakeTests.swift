@@ -122,6 +122,20 @@ import Testing
     }
   }
 
+  @Test func `data on a SYN waits for the handshake's end and is not lost (RFC 9293 section 3.10.7.2)`() {
+    withLab { lab in
+      lab.host.services[.server] = RemoteService()
+      let tcp = lab.rawConnection(to: .server)
+      tcp.guest(Segment(.syn, seq: 0, options: [.mss(1460)], payload: Array("early".utf8)))
+      tcp.stack(.synAck())
+      #expect(lab.peers(at: .server).first?.bytes.isEmpty != false)
+      tcp.guest(.ack(1, seq: 6))
+      #expect(lab.peers(at: .server).first?.bytes == Array("early".utf8))
+      lab.advance(by: .milliseconds(40))
+      #expect(tcp.takeSegments().last?.ack == 6)
+    }
+  }
+
   @Test func `a wrong acknowledgment of the SYN-ACK is answered with a reset (RFC 9293 section 3.10.7.4)`() {
     withLab { lab in
       lab.host.services[.server] = RemoteService()

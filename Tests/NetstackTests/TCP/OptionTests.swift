@@ -33,6 +33,11 @@ import Testing
     #expect(lengths.max() == Int(mss))
   }
 
+  @Test(arguments: [(UInt16(0), 536), (1, 48), (47, 48), (48, 48)])
+  func `an MSS that makes no sense is survived, and a small one honoured`(mss: UInt16, length: Int) throws {
+    #expect(try segmentLengths([.mss(mss)]).max() == length)
+  }
+
   @Test func `a guest without the option gets segments of 536 bytes (RFC 9293 section 3.7.1)`() throws {
     #expect(try segmentLengths([]).max() == 536)
   }
