@@ -59,7 +59,11 @@ extension KernelSockets {
       }
       var end = sent + 1
       let limit = min(sent + MessageScratch.messageCapacity, datagrams.count)
-      while end < limit && datagrams[end].marks == marks { end += 1 }
+      // Not one condition: the optimizer of Swift 6.3.1 does not survive the span in the closure that '&&' makes.
+      while end < limit {
+        guard datagrams[end].marks == marks else { break }
+        end += 1
+      }
       let listed = list(datagrams.extracting(sent..<end), of: batch, on: flow)
       calls.datagramSends += 1
       let result = scratch.send(socket, count: listed)
