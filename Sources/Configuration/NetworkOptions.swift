@@ -25,7 +25,19 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   public var noHostLoopback = false
   /// Whether guests reach link-local addresses, such as a cloud's metadata service.
   public var allowLinkLocal = false
+  /// From whom datagrams reach a guest's port that has sent some, `endpoint`, `address` or `port`; nil for `address`.
+  public var udpFiltering: String?
 
   /// QEMU's defaults.
   public init() {}
+}
+
+/// From whom datagrams reach a guest's port that has sent some (RFC 4787 section 5).
+public enum UDPFilteringOption: String, Codable, CaseIterable, Hashable, Sendable {
+  /// From everybody.
+  case endpoint
+  /// From the addresses that it has sent to.
+  case address
+  /// From the addresses and ports that it has sent to.
+  case port
 }

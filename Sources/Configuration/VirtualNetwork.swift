@@ -26,6 +26,8 @@ public struct VirtualNetwork: Hashable, Sendable {
   public var allowsHostLoopback: Bool
   /// Whether guests reach link-local addresses.
   public var allowsLinkLocal: Bool
+  /// From whom datagrams reach a guest's port that has sent some.
+  public var udpFiltering: UDPFilteringOption
 
   /// What may be asked for as the MTU: from what every IPv4 host must accept (RFC 791 section 3.1) to what fits one
   /// frame of every link.
@@ -70,6 +72,11 @@ public struct VirtualNetwork: Hashable, Sendable {
     }
     allowsHostLoopback = !options.noHostLoopback
     allowsLinkLocal = options.allowLinkLocal
+    let filtering = options.udpFiltering ?? UDPFilteringOption.address.rawValue
+    guard let option = UDPFilteringOption(rawValue: filtering) else {
+      throw ConfigurationError("udp-filtering", "'\(filtering)' is not endpoint, address or port")
+    }
+    udpFiltering = option
   }
 
   /// Reads `net=`, without a mask by QEMU's table of defaults.

@@ -71,6 +71,13 @@ struct NetworkArguments: ParsableArguments {
     help: "Let guests reach 169.254.0.0/16, where clouds keep their credentials (default: kept from it).")
   var allowLinkLocal = false
 
+  @Option(
+    name: .customLong("udp-filtering"),
+    help: ArgumentHelp(
+      "Who may send datagrams to a port of a guest from which it has sent some: everybody, the addresses it has sent "
+        + "to, or the addresses and ports (default: address).", valueName: "endpoint|address|port"))
+  var udpFiltering: String?
+
   /// The options as plain values.
   var options: NetworkOptions {
     var options = NetworkOptions()
@@ -86,6 +93,7 @@ struct NetworkArguments: ParsableArguments {
     options.dnsUpstream = dnsUpstream
     options.noHostLoopback = noHostLoopback
     options.allowLinkLocal = allowLinkLocal
+    options.udpFiltering = udpFiltering
     return options
   }
 }

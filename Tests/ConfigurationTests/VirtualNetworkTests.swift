@@ -13,6 +13,16 @@ struct VirtualNetworkTests {
     #expect(network.mtu == 65_520)
     #expect(network.upstreamResolver == nil)
     #expect(network.allowsHostLoopback && !network.allowsLinkLocal)
+    #expect(network.udpFiltering == .address)
+  }
+
+  @Test(arguments: UDPFilteringOption.allCases)
+  func `filtering is named by what a sender must have in common with those sent to`(
+    option: UDPFilteringOption
+  ) throws {
+    var options = NetworkOptions()
+    options.udpFiltering = option.rawValue
+    #expect(try VirtualNetwork(options).udpFiltering == option)
   }
 
   @Test(arguments: [
@@ -76,6 +86,7 @@ struct VirtualNetworkTests {
     Mistake("mtu: 575 is out of range; give 576 to 65520 bytes") { $0.mtu = 575 },
     Mistake("mtu: 65521 is out of range; give 576 to 65520 bytes") { $0.mtu = 65_521 },
     Mistake("hostfwd[1]: Invalid host forwarding rule 'x' (No : separators)") { $0.hostfwd = ["tcp::1-:1", "x"] },
+    Mistake("udp-filtering: 'symmetric' is not endpoint, address or port") { $0.udpFiltering = "symmetric" },
     Mistake("dns-upstream: 'dns.example' is not ADDRESS[:PORT]; write IPv6 with a port as [::1]:53") {
       $0.dnsUpstream = "dns.example"
     },

@@ -82,6 +82,12 @@ struct ForwardingPolicy {
 
   private func refused(_ transport: Transport) -> Verdict { transport == .tcp ? .reset : .reject(.port) }
 
+  /// Whether no host socket may ever be opened to `address`, and so nothing from there is an answer to a guest.
+  func isForbidden(_ address: IPAddress) -> Bool {
+    if let address = address.ipv4 { return isForbidden(address) }
+    return isForbidden(address.mapped)
+  }
+
   /// Whether no host socket may ever be opened to `address`: it would reach the host itself by another name, or
   /// nobody at all, or everybody.
   func isForbidden(_ address: IPv4Address) -> Bool {

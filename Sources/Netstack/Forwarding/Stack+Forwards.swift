@@ -112,7 +112,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// The endpoint under which a client of a forward appears to the guest: its own address and port, or the
   /// gateway's address; and another port where that one is taken by another client. Nil where all are taken.
-  private func appearance(of client: Endpoint, _ transport: Transport, _ forward: PortForward) -> Endpoint? {
+  private func appearance(of client: Endpoint, _ transport: FlowProtocol, _ forward: PortForward) -> Endpoint? {
     var remote = Endpoint(
       policy.appearance(of: client.address, toGuest: forward.guest.address), port: client.port)
     var free: Endpoint?
@@ -145,12 +145,15 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     guard case .accepted(let count) = host.receiveDatagrams(listener, into: &inbox) else { return true }
     for place in 0..<count {
       let entry = inbox[place]
-      guard let (id, slot) = forwardedFlow(listener, forward, client: entry.source, local: entry.destination) else {
+      guard
+        let (id, slot) = forwardedFlow(
+          listener, forward, client: entry.source, local: entry.destination, at: now)
+      else {
         drop(.exhausted, on: .first)
         continue
       }
       udp[slot].bytesToGuest += UInt64(entry.byteCount)
-      timers.set(now + udp[slot].timeout, for: id.index)
+      use(slot, of: id, at: now)
       sendUDP(place, from: udp[slot].remote, to: forward.guest, hint: udp[slot].neighbor, at: now, into: &sink)
     }
     return count < inbox.capacity
@@ -158,15 +161,23 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// The flow of a client of a forward, begun if there is none.
   private mutating func forwardedFlow(
-    _ listener: FlowID, _ forward: PortForward, client: Endpoint, local: IPAddress?
+    _ listener: FlowID, _ forward: PortForward, client: Endpoint, local: IPAddress?, at now: Instant
   ) -> (FlowID, UInt32)? {
     guard let remote = appearance(of: client, .udp, forward) else { return nil }
     let key = FlowKey(.udp, guest: forward.guest, remote: remote)
     if let id = flows.find(key), case .udp(let slot) = flows.slot(of: id) { return (id, slot) }
     let kind = UDPFlow.Kind.forwarded(listener: listener, client: client, local: local)
     let flow = UDPFlow(kind, guest: forward.guest, remote: remote, host: client)
-    guard let (id, slot) = insert(flow, key: key) else { return nil }
+    guard let (id, slot) = insert(flow, key: key, at: now) else { return nil }
     observer.opened(summary(of: flow, id))
+    return (id, slot)
+  }
+
+  /// The flow of a client of a forward, nil where there is none.
+  func findForwardedFlow(_ forward: PortForward, client: Endpoint) -> (FlowID, UInt32)? {
+    guard let remote = appearance(of: client, .udp, forward) else { return nil }
+    guard let id = flows.find(FlowKey(.udp, guest: forward.guest, remote: remote)) else { return nil }
+    guard case .udp(let slot) = flows.slot(of: id), udp[slot].host == client else { return nil }
     return (id, slot)
   }
 }

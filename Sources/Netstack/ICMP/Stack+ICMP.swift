@@ -34,7 +34,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     return false
   }
 
-  /// An echo request (RFC 792, RFC 4443 section 4.1): answered for the stack's own addresses. `identity` is the second
+  /// An echo request (RFC 792, RFC 4443 section 4.1): answered for the stack's own addresses, else carried to the
+  /// outside. `identity` is the second
   /// word of its header, the identifier and the sequence number.
   mutating func receiveEcho<Sink: FrameSink & ~Copyable>(
     _ identity: UInt32, _ context: PacketContext, of batch: borrowing FrameBatch, at now: Instant,
@@ -43,8 +44,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     guard !isOwn(context.destination) else {
       return sendEchoReply(identity, context, of: batch, at: now, into: &sink)
     }
-    drop(.forbiddenDestination, on: context.port)
-    sendError(.unreachable(.prohibited), context, of: batch, at: now, into: &sink)
+    relayEcho(identity, context, of: batch, at: now, into: &sink)
   }
 
   private mutating func sendEchoReply<Sink: FrameSink & ~Copyable>(

@@ -24,16 +24,26 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// Tells a guest why a packet of its came to nothing, some time after it was sent. `reporter` is who found out, the
-  /// gateway itself if nil; `hint` is the guest's place in the neighbor table.
+  /// gateway itself if nil; `hint` is the guest's place in the neighbor table; `rest` is where in `request` the bytes
+  /// are that followed the quoted packet's first, as far as they are known.
   mutating func sendError<Sink: FrameSink & ~Copyable>(
-    _ error: ICMPError, about quote: QuotedPacket, reporter: IPAddress? = nil, hint: Int, at now: Instant,
-    into sink: inout Sink
+    _ error: ICMPError, about quote: QuotedPacket, followedBy rest: Range<Int> = 0..<0, reporter: IPAddress? = nil,
+    hint: Int, at now: Instant, into sink: inout Sink
   ) {
     guard !isGroup(quote.destination) || error.isForGroups else { return }
+    let count = min(rest.count, quoteLimit(quote.source.family) - quote.length)
+    Self.write(quote, request, rest.lowerBound..<rest.lowerBound + count, to: &message)
+    sendError(
+      error, quoteLength: quote.length + count, from: reporter, to: quote.source, hint: hint, at: now, into: &sink)
+  }
+
+  private static func write(
+    _ quote: QuotedPacket, _ known: borrowing UniqueArray<UInt8>, _ rest: Range<Int>,
+    to message: inout UniqueArray<UInt8>
+  ) {
     var bytes = message.mutableSpan
     quote.write(to: &bytes)
-    sendError(
-      error, quoteLength: quote.length, from: reporter, to: quote.source, hint: hint, at: now, into: &sink)
+    bytes.copy(known.span.extracting(rest), at: quote.length)
   }
 
   /// Bytes of a packet that an error quotes at most: as many as keep the error within what every guest takes, 576

@@ -109,7 +109,7 @@ struct PacketContext {
   var hopLimit: UInt8
   /// DSCP and ECN, as received (RFC 2474, RFC 3168).
   var trafficClass: UInt8
-  /// Whether the sender lets routers fragment the packet; never so in IPv6.
+  /// Whether the packet may be fragmented on its way: the sender lets routers do it (IPv4), or has done it itself.
   var mayFragment: Bool
 }
 

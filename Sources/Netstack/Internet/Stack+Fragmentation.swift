@@ -72,15 +72,18 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
-  /// Sends a packet of eight bytes of transport header and datagram `place` of the inbox, in as many parts as it takes.
+  /// Sends a packet of eight bytes of transport header and datagram `place` of the inbox, from its byte `first` on, in
+  /// as many parts as it takes.
   mutating func send<Sink: FrameSink & ~Copyable>(
-    _ header: UInt64, inbox place: Int, as ip: PacketHeader, by path: GuestPath, into sink: inout Sink
+    _ header: UInt64, inbox place: Int, from first: Int = 0, as ip: PacketHeader, by path: GuestPath,
+    into sink: inout Sink
   ) {
     guard var parts = parts(of: ip, by: path) else { return }
     while let part = parts.nextPart() {
       guard let run = reserve(part, by: path, in: &sink) else { return drop(.linkFull, on: path.port) }
       var regions = sink.payload(of: run)
-      _ = regions.write(inbox.payload(place).extracting(Self.dataRange(of: part)))
+      let range = Self.dataRange(of: part)
+      _ = regions.write(inbox.payload(place).extracting(first + range.lowerBound..<first + range.upperBound))
       commit(run, header, part, by: path, into: &sink)
     }
   }

@@ -19,7 +19,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       destination: IPAddress(packet.destination), offset: EthernetHeader.length + packet.headerLength,
       byteCount: packet.payloadLength, checksum: descriptor.checksum, proto: packet.proto,
       isGroup: isGroup(packet.destination) || isGroupFrame(frame, of: batch), hopLimit: packet.timeToLive,
-      trafficClass: packet.dscpECN, mayFragment: !packet.dontFragment)
+      trafficClass: packet.dscpECN, mayFragment: !packet.dontFragment || isReassembled)
     guard packet.source != .any else {
       // Only a client that is asking for an address speaks without one (RFC 2131 section 4.1).
       guard packet.proto == .udp, !packet.isFragment else { return drop(.badSource, on: descriptor.port) }

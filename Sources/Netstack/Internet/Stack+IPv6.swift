@@ -24,7 +24,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       destination: IPAddress(packet.destination), offset: EthernetHeader.length + IPv6Header.length,
       byteCount: packet.payloadLength, checksum: descriptor.checksum, proto: packet.nextHeader,
       isGroup: isGroup || isGroupFrame(frame, of: batch), hopLimit: packet.hopLimit,
-      trafficClass: packet.trafficClass, mayFragment: false)
+      trafficClass: packet.trafficClass, mayFragment: isReassembled)
     if case .upperLayer(let proto, let offset, _) = chain { context.advance(to: offset, proto) }
     // Neighbor discovery tells hardware addresses by its options, and a packet without a source tells none.
     if packet.source != .any && !isNeighborDiscovery(context, of: batch) {

@@ -3,15 +3,16 @@ import Primitives
 
 /// What tells one flow from another, as the guest sees it.
 ///
-/// A UDP mapping, which is open to many remote endpoints, has the unspecified address and port 0 as its remote end.
+/// A UDP mapping, which is open to many remote endpoints, has the unspecified address and port 0 as its remote end, and
+/// so has an echo, of which the guest's port is the identifier.
 struct FlowKey: Hashable {
   let guest: IPAddress
   let remote: IPAddress
   let guestPort: UInt16
   let remotePort: UInt16
-  let transport: Transport
+  let transport: FlowProtocol
 
-  init(_ transport: Transport, guest: Endpoint, remote: Endpoint) {
+  init(_ transport: FlowProtocol, guest: Endpoint, remote: Endpoint) {
     self.transport = transport
     self.guest = guest.address
     self.remote = remote.address
@@ -27,6 +28,7 @@ struct FlowKey: Hashable {
 enum FlowSlot: Equatable {
   case tcp(UInt32)
   case udp(UInt32)
+  case echo(UInt32)
   case listener(UInt32)
 }
 
@@ -38,7 +40,7 @@ enum FlowSlot: Equatable {
 struct FlowTable: ~Copyable {
   /// 48 bytes: the small fields fill what the key leaves of its last word.
   struct Entry {
-    private enum Kind: UInt8 { case none, tcp, udp, listener }
+    private enum Kind: UInt8 { case none, tcp, udp, echo, listener }
 
     var key: FlowKey?
     private var kind = Kind.none
@@ -56,6 +58,7 @@ struct FlowTable: ~Copyable {
         case .none: nil
         case .tcp: .tcp(place)
         case .udp: .udp(place)
+        case .echo: .echo(place)
         case .listener: .listener(place)
         }
       }
@@ -64,6 +67,7 @@ struct FlowTable: ~Copyable {
         case nil: kind = .none
         case .tcp(let place): (kind, self.place) = (.tcp, place)
         case .udp(let place): (kind, self.place) = (.udp, place)
+        case .echo(let place): (kind, self.place) = (.echo, place)
         case .listener(let place): (kind, self.place) = (.listener, place)
         }
       }

@@ -40,8 +40,14 @@ public struct NetworkSettings: Hashable, Sendable {
   public var allowsHostLoopback = true
   /// Whether guests reach link-local addresses, where clouds serve their metadata.
   public var allowsLinkLocal = false
+  /// From whom datagrams reach a guest's mapping.
+  public var udpFiltering = UDPFiltering.address
   /// The most flows at once, listeners included.
   public var maximumFlows = 16_384
+  /// The most UDP flows at once; the one unused for longest makes room for another.
+  public var maximumUDPFlows = 10_000
+  /// The most echo identifiers at once, likewise.
+  public var maximumEchoFlows = 1024
 
   /// The default network.
   public init() {}
@@ -61,4 +67,14 @@ public struct NetworkSettings: Hashable, Sendable {
   public static func hardwareAddress(of address: IPv6Address) -> MACAddress {
     MACAddress(bits: 0x5256 << 32 | address.low & 0xffff_ffff)
   }
+}
+
+/// Who of the world may send datagrams to a guest's mapping (RFC 4787 section 5).
+public enum UDPFiltering: CaseIterable, Hashable, Sendable {
+  /// Everybody.
+  case endpointIndependent
+  /// The addresses that the guest has sent to from there (address-dependent).
+  case address
+  /// The addresses and ports that the guest has sent to from there (address- and port-dependent).
+  case addressAndPort
 }

@@ -41,6 +41,22 @@ public enum DropReason: UInt8, CaseIterable, Hashable, Sendable {
   case rateLimited
 }
 
+/// What a flow speaks above IP.
+public enum FlowProtocol: UInt8, Hashable, Sendable {
+  /// Echo requests and replies of either ICMP.
+  case icmp = 1
+  case tcp = 6
+  case udp = 17
+
+  /// The protocol of a transport.
+  init(_ transport: Transport) {
+    switch transport {
+    case .tcp: self = .tcp
+    case .udp: self = .udp
+    }
+  }
+}
+
 /// How a flow ended.
 public enum FlowEnd: Hashable, Sendable {
   /// Both sides finished.
@@ -78,15 +94,17 @@ public enum FlowState: String, Hashable, Sendable {
   case connected = "CONNECTED"
   /// A UDP flow of a forward's client.
   case forwarded = "FORWARDED"
+  /// The echo requests of one identifier of a guest, and their replies.
+  case echo = "ECHO"
 }
 
 /// A flow as people want to see it in a log or a table.
 public struct FlowSummary: Hashable, Sendable {
   /// The flow's name.
   public var id: FlowID
-  /// Its transport.
-  public var transport: Transport
-  /// The guest's end.
+  /// What it speaks.
+  public var transport: FlowProtocol
+  /// The guest's end. An echo has its identifier as its port.
   public var guest: Endpoint
   /// The other end as the guest sees it.
   public var remote: Endpoint
@@ -103,7 +121,7 @@ public struct FlowSummary: Hashable, Sendable {
 
   /// Makes a summary of its parts.
   public init(
-    id: FlowID, transport: Transport, guest: Endpoint, remote: Endpoint, host: Endpoint, isInbound: Bool,
+    id: FlowID, transport: FlowProtocol, guest: Endpoint, remote: Endpoint, host: Endpoint, isInbound: Bool,
     state: FlowState, bytesFromGuest: UInt64, bytesToGuest: UInt64
   ) {
     self.id = id
@@ -130,6 +148,8 @@ public protocol Observer: ~Copyable {
   mutating func learned(_ address: IPAddress, at hardware: MACAddress, on port: PortID)
   /// DHCP gave an address to a guest.
   mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String)
+  /// A guest's ping went no further, since the host has no socket for it; told once.
+  mutating func foundEchoForbidden()
 }
 
 extension Observer where Self: ~Copyable {
@@ -143,4 +163,6 @@ extension Observer where Self: ~Copyable {
   public mutating func learned(_ address: IPAddress, at hardware: MACAddress, on port: PortID) {}
   /// Does nothing.
   public mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String) {}
+  /// Does nothing.
+  public mutating func foundEchoForbidden() {}
 }

@@ -35,6 +35,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         tcp[slot].isQueued = false
         serviceTCP(id, slot, at: now, into: &sink)
       case .udp(let slot): readDatagrams(id, slot, at: now, into: &sink)
+      case .echo(let slot): readEchoes(id, slot, at: now, into: &sink)
       case .listener(let slot): hostReadyListener(id, slot, .readable, at: now, into: &sink)
       case nil: break
       }
@@ -50,6 +51,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       switch flows.slot(of: id) {
       case .tcp(let slot): deliverPayloads(id, slot, of: batch, at: now)
       case .udp(let slot): sendDatagrams(id, slot, of: batch, at: now, into: &sink)
+      case .echo(let slot): sendEchoes(id, slot, of: batch, at: now, into: &sink)
       case .listener, nil: break
       }
     }
@@ -64,6 +66,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     switch slot {
     case .tcp(let place): timerFiredTCP(id, place, at: now, into: &sink)
     case .udp(let place): endUDP(id, place, .timedOut)
+    case .echo(let place): endEcho(id, place, .timedOut)
     case .listener: break
     }
   }
@@ -77,6 +80,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         if neighborPort(of: tcp[place].guest.address) == port { endTCP(id, place, .evicted, abortively: true) }
       case .udp(let place):
         if neighborPort(of: udp[place].guest.address) == port { endUDP(id, place, .evicted) }
+      case .echo(let place):
+        if neighborPort(of: echo[place].guest.address) == port { endEcho(id, place, .evicted) }
       case .listener: break
       }
     }

@@ -37,6 +37,12 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   var timers: TimerQueue
   var tcp: Slab<TCPConnection>
   var udp: Slab<UDPFlow>
+  var echo: Slab<EchoFlow>
+  /// UDP flows by their last use, and echo flows.
+  var udpUse = RecencyList()
+  var echoUse = RecencyList()
+  /// Whether the observer knows that the host has no sockets for echo.
+  var hasToldOfEcho = false
   var listeners: Slab<Listener>
   var reassembler = Reassembler()
   var pool = ReassemblyPool()
@@ -89,9 +95,10 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     flows = FlowTable(capacity: settings.maximumFlows, secret: (seed.3, generator.next()))
     timers = TimerQueue(capacity: settings.maximumFlows)
     tcp = Slab(capacity: settings.maximumFlows)
-    udp = Slab(capacity: settings.maximumFlows)
+    udp = Slab(capacity: settings.maximumUDPFlows)
+    echo = Slab(capacity: settings.maximumEchoFlows)
     listeners = Slab(capacity: settings.maximumFlows)
-    peers = PeerFilter(secret: generator.next())
+    peers = PeerFilter(secret: generator.next(), tellsPorts: settings.udpFiltering == .addressAndPort)
     message = UniqueArray(repeating: 0, count: max(576, min(settings.mtu, 1500) - 28))
     sequenceHash = SipHash(key: seed.0, seed.1)
     identification = UInt32(truncatingIfNeeded: generator.next())
@@ -132,6 +139,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     switch flows.slot(of: flow) {
     case .tcp(let slot): hostReadyTCP(flow, slot, readiness, at: now, into: &sink)
     case .udp(let slot): hostReadyUDP(flow, slot, readiness, at: now, into: &sink)
+    case .echo(let slot): hostReadyEcho(flow, slot, readiness, at: now, into: &sink)
     case .listener(let slot): hostReadyListener(flow, slot, readiness, at: now, into: &sink)
     case nil: break  // An event of a flow that ended earlier in this wake-up.
     }
@@ -181,6 +189,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
       switch slot {
       case .tcp(let place): shutDownTCP(id, place, at: now, into: &sink)
       case .udp(let place): endUDP(id, place, .shutDown)
+      case .echo(let place): endEcho(id, place, .shutDown)
       case .listener(let place): endListener(id, place)
       }
     }
@@ -206,6 +215,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
       switch slot {
       case .tcp(let place): body(summary(of: tcp[place], id))
       case .udp(let place): body(summary(of: udp[place], id))
+      case .echo(let place): body(summary(of: echo[place], id))
       case .listener: break
       }
     }

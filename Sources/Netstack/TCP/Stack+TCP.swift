@@ -90,7 +90,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
   ) {
     if tcp[slot].state == .connecting {
-      return settle(host.finishConnecting(id), id, slot, at: now, into: &sink)
+      return hostReadyConnecting(id, slot, readiness, at: now, into: &sink)
     }
     if readiness.contains(.readClosed) { tcp[slot].isReadClosed = true }
     if !readiness.isDisjoint(with: [.readable, .readClosed, .failed]) {

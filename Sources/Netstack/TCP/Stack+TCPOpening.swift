@@ -93,6 +93,16 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     return UInt32(truncatingIfNeeded: hash)
   }
 
+  /// The host reports a change of a flow that is connecting. What the network says comes before the end that it makes.
+  mutating func hostReadyConnecting<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
+  ) {
+    if readiness.contains(.failed), let failure = host.takeError(id, quote: &request) {
+      return reportConnecting(failure, id, slot, at: now, into: &sink)
+    }
+    settle(host.finishConnecting(id), id, slot, at: now, into: &sink)
+  }
+
   /// The host's connect has come to something, or not yet.
   mutating func settle<Sink: FrameSink & ~Copyable>(
     _ result: HostOpen, _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
@@ -111,18 +121,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   private mutating func refuse<Sink: FrameSink & ~Copyable>(
     _ error: HostError, _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
   ) {
-    var code: RejectCode?
-    switch error {
-    case .hostUnreachable, .timedOut: code = .host
-    case .networkUnreachable: code = .network
-    case .forbidden: code = .prohibited
-    case .refused, .reset, .addressInUse, .addressUnavailable, .exhausted, .messageTooLong, .other: break
-    }
-    if let code {
+    if error != .refused, let report = NetworkReport(error) {
       let connection = tcp[slot]
       let quote = QuotedPacket.tcp(
         from: connection.guest, to: connection.remote, sequence: connection.initialReceive)
-      sendError(.unreachable(code), about: quote, hint: connection.neighbor, at: now, into: &sink)
+      sendError(
+        report.message(in: connection.guest.address.family), about: quote, hint: connection.neighbor, at: now,
+        into: &sink)
     } else {
       sendReset(id, slot, at: now, into: &sink)
     }

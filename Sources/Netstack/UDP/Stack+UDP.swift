@@ -32,11 +32,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       sendError(.unreachable(code), context, of: batch, at: now, into: &sink)
     case .connect(let target):
       guard !context.source.isAny else { return drop(.badSource, on: context.port) }
-      guard let id = outboundFlow(guest, remote, target: target) else {
-        drop(.exhausted, on: context.port)
-        return sendError(.unreachable(.prohibited), context, of: batch, at: now, into: &sink)
+      switch outboundFlow(guest, remote, target: target, at: now) {
+      case .flow(let id): queue(payload, on: id, to: target == remote ? remote : nil, context, at: now)
+      case .failed(let error):
+        drop(error == .exhausted ? .exhausted : .hostRefused, on: context.port)
+        let report = NetworkReport(error) ?? .prohibited
+        sendError(report.message(in: context.source.family), context, of: batch, at: now, into: &sink)
       }
-      queue(payload, on: id, to: target == remote ? remote : nil, context, at: now)
     case .reset, .inspect, .pending:
       preconditionFailure("not a verdict on a datagram")
     }
@@ -55,45 +57,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     return checksum(of: whole, in: batch, after: sum).checksum == 0
   }
 
-  /// The flow for what a guest sends from `guest`, opened if there is none; nil where it cannot be.
-  private mutating func outboundFlow(
-    _ guest: Endpoint, _ remote: Endpoint, target: Endpoint
-  ) -> FlowID? {
-    guard target == remote else {
-      let flow = UDPFlow(.connected, guest: guest, remote: remote, host: target)
-      return openFlow(flow, key: FlowKey(.udp, guest: guest, remote: remote), connectedTo: target)
-    }
-    let everyone = Endpoint(.any(remote.address.family), port: 0)
-    let key = FlowKey(.udp, guest: guest, remote: everyone)
-    let mapping = UDPFlow(.mapping, guest: guest, remote: everyone, host: everyone)
-    let id = flows.find(key) ?? openFlow(mapping, key: key, connectedTo: nil)
-    if let id { peers.insert(remote.address, of: id) }
-    return id
-  }
-
-  private mutating func openFlow(_ flow: UDPFlow, key: FlowKey, connectedTo target: Endpoint?) -> FlowID? {
-    guard let (id, slot) = insert(flow, key: key) else { return nil }
-    let family = (target ?? flow.remote).address.family
-    let opened = host.openDatagrams(id, family: family, destination: target, preferredPort: flow.guest.port)
-    if case .failed = opened {
-      flows.remove(id)
-      udp.remove(at: slot)
-      return nil
-    }
-    observer.opened(summary(of: flow, id))
-    return id
-  }
-
-  /// Takes a flow into the tables; nil where they are full.
-  mutating func insert(_ flow: UDPFlow, key: FlowKey) -> (FlowID, UInt32)? {
-    guard let slot = udp.insert(flow) else { return nil }
-    guard let id = flows.insert(.udp(slot), key: key) else {
-      udp.remove(at: slot)
-      return nil
-    }
-    return (id, slot)
-  }
-
   /// Lets a datagram wait for the end of the batch, when all of a flow's go out together.
   private mutating func queue(
     _ payload: PayloadSlice, on id: FlowID, to destination: Endpoint?, _ context: PacketContext, at now: Instant
@@ -108,7 +71,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     datagrams.append(datagram, to: &udp[slot].deliveries)
     udp[slot].bytesFromGuest += UInt64(payload.count)
-    timers.set(now + udp[slot].timeout, for: id.index)
+    use(slot, of: id, at: now)
   }
 
   /// What a guest's packet asks of the way. Where its destination stands for something of the host's own, the way
@@ -119,125 +82,116 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     return PacketMarks(hopLimit: context.onwardHopLimit, dscp: dscp, mayFragment: context.mayFragment)
   }
 
-  /// Sends what the batch brought for one flow.
-  mutating func sendDatagrams<Sink: FrameSink & ~Copyable>(
-    _ id: FlowID, _ slot: UInt32, of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
-  ) {
-    outgoing.removeAll(keepingCapacity: true)
-    datagrams.move(&udp[slot].deliveries, to: &outgoing)
-    var socket = id
-    if case .forwarded(let listener, _, _) = udp[slot].kind { socket = listener }
-    guard flows.slot(of: socket) != nil else { return endUDP(id, slot, .finished) }
-    var next = 0
-    var attempts = SendAttempts()
-    while next < outgoing.count {
-      switch host.sendDatagrams(outgoing, from: next, of: batch, on: socket) {
-      case .accepted(let count):
-        next += max(count, 1)
-        attempts = SendAttempts()
-      case .wouldBlock:
-        for _ in next..<outgoing.count { drop(.hostRefused, on: neighbors[udp[slot].neighbor].port) }
-        return
-      case .failed(let error):
-        let told = reportFailures(socket, at: now, into: &sink)
-        guard attempts.isOver(told) else { continue }
-        if told.isEmpty || told.tooBig != nil {
-          var own = HostFailure(error, destination: outgoing[next].destination)
-          own.report = told.tooBig
-          reportFailure(own, id, slot, at: now, into: &sink)
-        }
-        drop(.hostRefused, on: neighbors[udp[slot].neighbor].port)
-        next += 1
-        attempts = SendAttempts()
-      }
-    }
+  // MARK: Flows
+
+  /// The flow for what a guest sends, or why there is none.
+  private enum Outbound {
+    case flow(FlowID)
+    case failed(HostError)
   }
 
-  // MARK: From the host
-
-  /// The host reports a change of a UDP flow.
-  mutating func hostReadyUDP<Sink: FrameSink & ~Copyable>(
-    _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
-  ) {
-    if readiness.contains(.failed) { reportFailures(id, at: now, into: &sink) }
-    if readiness.contains(.readable) { readDatagrams(id, slot, at: now, into: &sink) }
+  /// The flow for what a guest sends from `guest`, opened if there is none.
+  private mutating func outboundFlow(
+    _ guest: Endpoint, _ remote: Endpoint, target: Endpoint, at now: Instant
+  ) -> Outbound {
+    guard target == remote else {
+      let flow = UDPFlow(.connected, guest: guest, remote: remote, host: target)
+      return openFlow(flow, key: FlowKey(.udp, guest: guest, remote: remote), connectedTo: target, at: now)
+    }
+    let everyone = Endpoint(.any(remote.address.family), port: 0)
+    let key = FlowKey(.udp, guest: guest, remote: everyone)
+    if let id = flows.find(key), case .udp(let slot) = flows.slot(of: id) {
+      noteRemote(remote, slot, id)
+      return .flow(id)
+    }
+    let mapping = UDPFlow(.mapping, guest: guest, remote: everyone, host: everyone)
+    let opened = openFlow(mapping, key: key, connectedTo: nil, at: now)
+    if case .flow(let id) = opened, case .udp(let slot) = flows.slot(of: id) { noteRemote(remote, slot, id) }
+    return opened
   }
 
-  /// Reads one batch of datagrams of a flow and passes them on.
-  mutating func readDatagrams<Sink: FrameSink & ~Copyable>(
-    _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
-  ) {
-    udp[slot].isQueued = false
-    guard case .accepted(let count) = host.receiveDatagrams(id, into: &inbox) else { return }
-    for place in 0..<count {
-      let source = inbox[place].source
-      let remote: Endpoint
-      switch udp[slot].kind {
-      case .connected, .forwarded: remote = udp[slot].remote
-      case .mapping:
-        guard peers.contains(source.address, of: id) else {
-          drop(.filtered, on: neighbors[udp[slot].neighbor].port)
-          continue
-        }
-        remote = source
-      }
-      udp[slot].bytesToGuest += UInt64(inbox[place].byteCount)
-      sendUDP(place, from: remote, to: udp[slot].guest, hint: udp[slot].neighbor, at: now, into: &sink)
+  /// Lets a mapping's new peer answer.
+  private mutating func noteRemote(_ remote: Endpoint, _ slot: UInt32, _ id: FlowID) {
+    guard !peers.isSame(udp[slot].lastPeer, remote) else { return }
+    udp[slot].lastPeer = remote
+    peers.insert(remote, of: id)
+  }
+
+  private mutating func openFlow(
+    _ flow: UDPFlow, key: FlowKey, connectedTo target: Endpoint?, at now: Instant
+  ) -> Outbound {
+    guard let (id, slot) = insert(flow, key: key, at: now) else { return .failed(.exhausted) }
+    let family = (target ?? flow.remote).address.family
+    var opened = host.openDatagrams(id, family: family, destination: target, preferredPort: flow.guest.port)
+    if opened == .failed(.exhausted), makeRoomForSocket(sparing: id, at: now) {
+      opened = host.openDatagrams(id, family: family, destination: target, preferredPort: flow.guest.port)
     }
+    if case .failed(let error) = opened {
+      remove(id, slot)
+      return .failed(error)
+    }
+    observer.opened(summary(of: flow, id))
+    return .flow(id)
+  }
+
+  /// Takes a flow into the tables; where they are full, the one unused for longest makes room. Nil where all are in
+  /// use now, or the tables are full of others.
+  mutating func insert(_ flow: UDPFlow, key: FlowKey, at now: Instant) -> (FlowID, UInt32)? {
+    if udpUse.count >= settings.maximumUDPFlows || flows.isFull {
+      guard evictIdlestUDP(at: now) else { return nil }
+    }
+    guard let slot = udp.insert(flow) else { return nil }
+    guard let id = flows.insert(.udp(slot), key: key) else {
+      udp.remove(at: slot)
+      return nil
+    }
+    udp[slot].index = id.index
+    udpUse.append(slot, at: now)
+    return (id, slot)
+  }
+
+  private mutating func remove(_ id: FlowID, _ slot: UInt32) {
+    udpUse.remove(slot)
+    timers.set(.never, for: id.index)
+    flows.remove(id)
+    udp.remove(at: slot)
+  }
+
+  /// Gives up a socket of a flow unused for long, so that the one that is being opened has one; false where none was
+  /// found. Datagrams go before echoes: there are more of them, and they are more often forgotten by their guests.
+  mutating func makeRoomForSocket(sparing id: FlowID, at now: Instant) -> Bool {
+    evictIdlestUDP(at: now, withSocket: true, sparing: id) || evictIdlestEcho(at: now, sparing: id)
+  }
+
+  /// Ends the flow that was unused for longest, one that has a socket if that is what is wanted; false where none was
+  /// found. What has come in this very batch is not given up.
+  private mutating func evictIdlestUDP(at now: Instant, withSocket: Bool = false, sparing spared: FlowID? = nil) -> Bool
+  {
+    for _ in 0..<Self.evictionAttempts {
+      guard let slot = udpUse.idlest, let id = flows.id(at: udp[slot].index) else { return false }
+      if udp[slot].deliveries.isEmpty && (udp[slot].ownsSocket || !withSocket) && id != spared {
+        endUDP(id, slot, .evicted)
+        return true
+      }
+      udpUse.move(slot, at: now)
+    }
+    return false
+  }
+
+  /// Flows looked at to find one that may go.
+  static var evictionAttempts: Int { 16 }
+
+  /// Notes that a flow is in use.
+  mutating func use(_ slot: UInt32, of id: FlowID, at now: Instant) {
+    udpUse.touch(slot, at: now)
     timers.set(now + udp[slot].timeout, for: id.index)
-    // A full batch says that more may wait, for which there is no new event.
-    if count == inbox.capacity && !udp[slot].isQueued {
-      udp[slot].isQueued = true
-      work.append(id)
-    }
-  }
-
-  /// Takes the failures that wait at a socket and tells the guests whose datagrams they are about.
-  @discardableResult
-  mutating func reportFailures<Sink: FrameSink & ~Copyable>(
-    _ socket: FlowID, at now: Instant, into sink: inout Sink
-  ) -> ToldFailures {
-    var told = ToldFailures()
-    while told.count < ToldFailures.limit, let failure = host.takeError(socket, quote: &request) {
-      told.count += 1
-      // What the host itself did not send is a matter of the datagram that it is about, which is being sent.
-      if failure.reporter == nil, case .tooBig? = failure.report {
-        told.tooBig = failure.report
-      } else if case .udp(let slot) = flows.slot(of: socket) {
-        reportFailure(failure, socket, slot, at: now, into: &sink)
-      }
-    }
-    return told
-  }
-
-  /// Tells the guest that its datagrams do not arrive, as far as ICMP has words for it.
-  private mutating func reportFailure<Sink: FrameSink & ~Copyable>(
-    _ failure: HostFailure, _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
-  ) {
-    guard udp[slot].kind == .connected else { return }
-    let code: RejectCode
-    switch failure.error {
-    case .refused: code = .port
-    case .hostUnreachable, .timedOut: code = .host
-    case .networkUnreachable: code = .network
-    case .forbidden: code = .prohibited
-    case .reset, .addressInUse, .addressUnavailable, .exhausted, .messageTooLong, .other: return
-    }
-    let (guest, remote) = (udp[slot].guest, udp[slot].remote)
-    let quote = QuotedPacket.udp(from: guest, to: remote)
-    sendError(.unreachable(code), about: quote, hint: udp[slot].neighbor, at: now, into: &sink)
   }
 
   /// Ends a flow and closes its socket.
   mutating func endUDP(_ id: FlowID, _ slot: UInt32, _ end: FlowEnd) {
     observer.closed(summary(of: udp[slot], id), end: end)
-    switch udp[slot].kind {
-    case .mapping, .connected: host.close(id, abortively: false)
-    case .forwarded: break
-    }
-    timers.set(.never, for: id.index)
-    flows.remove(id)
-    udp.remove(at: slot)
+    if udp[slot].ownsSocket { host.close(id, abortively: false) }
+    remove(id, slot)
   }
 
   /// Ends the flows to the virtual resolver, whose server has changed.

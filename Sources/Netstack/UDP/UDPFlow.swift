@@ -5,13 +5,14 @@ import Primitives
 /// # Theory of operation
 /// - A **mapping** is open to the world: one unconnected socket for one address and port of a guest, whomever it talks
 ///   to, so that all peers see the same source (RFC 4787 REQ-1, endpoint-independent mapping). Datagrams come back
-///   from addresses that the guest has spoken to (REQ-8, address-dependent filtering; see `PeerFilter`).
+///   from addresses that the guest has spoken to, or as `NetworkSettings.udpFiltering` says (REQ-8; `PeerFilter`).
 /// - A **connected** flow is for destinations that stand for something else: the resolver, and the host's loopback.
 ///   Its socket is connected, so that nobody else can answer, and refusals are heard.
 /// - A **forwarded** flow is one client of a port forward. It has no socket of its own: it speaks through the
 ///   forward's listener.
 ///
-/// Flows end when nothing was said for a while (REQ-5); traffic in either direction keeps them.
+/// Flows end when nothing was said for a while (REQ-5); traffic in either direction keeps them (REQ-6). Where there
+/// are too many, or the host has no more sockets, the one unused for longest makes room.
 struct UDPFlow {
   enum Kind: Hashable {
     case mapping
@@ -28,6 +29,10 @@ struct UDPFlow {
   let host: Endpoint
   /// How long the flow lives without traffic.
   let timeout: Interval
+  /// The flow's place in the flow table.
+  var index: UInt32 = 0
+  /// Whom a mapping has last sent to: it may always answer, however many the others are.
+  var lastPeer: Endpoint
   /// Where the guest was found in the neighbor table.
   var neighbor = 0
   /// Datagrams of the current batch, as a list in the stack's `datagrams`.
@@ -47,6 +52,14 @@ struct UDPFlow {
     }
   }
 
+  /// Whether it has a socket of its own.
+  var ownsSocket: Bool {
+    switch kind {
+    case .mapping, .connected: true
+    case .forwarded: false
+    }
+  }
+
   /// RFC 4787 REQ-5: five minutes are recommended.
   static let idleTimeout = Interval.seconds(300)
   /// A query to a resolver is answered at once or not at all.
@@ -59,41 +72,7 @@ struct UDPFlow {
     self.guest = guest
     self.remote = remote
     self.host = host
+    lastPeer = remote
     timeout = kind == .connected && remote.port == Self.resolverPort ? Self.resolverTimeout : Self.idleTimeout
   }
-}
-
-/// What the failures were that a socket had to tell.
-struct ToldFailures {
-  /// How many.
-  var count = 0
-  /// Set where the host itself does not take packets as long as the one it was given.
-  var tooBig: NetworkReport?
-
-  var isEmpty: Bool { count == 0 }
-
-  /// Failures that are told in one go; more come with the next event.
-  static var limit: Int { 64 }
-}
-
-/// How sending one datagram has gone so far.
-///
-/// A socket gives back the pending error of an earlier datagram instead of taking a new one, and has others queued
-/// behind it, so that a failure says nothing as such: only a datagram that fails when all of them were told has failed
-/// itself. The host's own limit is told beside the failure that it makes.
-struct SendAttempts {
-  private var failures = 0
-  private var wasSilent = false
-
-  /// Whether sending has failed for good, given what the socket had to tell after this failure.
-  mutating func isOver(_ told: ToldFailures) -> Bool {
-    failures += 1
-    guard told.tooBig == nil, failures < Self.limit else { return true }
-    guard told.isEmpty else { return false }
-    defer { wasSilent = true }
-    return wasSilent
-  }
-
-  /// Somebody may send us errors faster than we read them.
-  private static var limit: Int { 8 }
 }

@@ -39,6 +39,14 @@ struct LogObserver: Observer {
     logger.debug("port \(port.rawValue): \(address) is at \(hardware)")
   }
 
+  mutating func foundEchoForbidden() {
+    logger.warning(
+      """
+      guests cannot ping anybody outside: this process may have neither ping sockets nor raw ones. Let its group have \
+      ping sockets with sysctl net.ipv4.ping_group_range="0 2147483647", or give it CAP_NET_RAW
+      """)
+  }
+
   mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String) {
     logger.debug("leased \(address) to \(hardware)\(hostname.isEmpty ? "" : ", which calls itself '\(hostname)'")")
   }
@@ -47,7 +55,12 @@ struct LogObserver: Observer {
 extension FlowSummary {
   /// The flow's ends in the direction in which it was begun, with the host's view where it differs.
   var route: String {
-    let name = transport == .tcp ? "tcp" : "udp"
+    let name =
+      switch transport {
+      case .tcp: "tcp"
+      case .udp: "udp"
+      case .icmp: "icmp echo"
+      }
     let other = host == remote ? "\(remote)" : "\(remote) (\(host))"
     return isInbound ? "\(name) \(other) -> \(guest)" : "\(name) \(guest) -> \(other)"
   }

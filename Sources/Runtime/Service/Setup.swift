@@ -163,6 +163,18 @@ extension NetworkSettings {
     searchDomains = network.searchDomains
     allowsHostLoopback = network.allowsHostLoopback
     allowsLinkLocal = network.allowsLinkLocal
+    udpFiltering = UDPFiltering(network.udpFiltering)
+  }
+}
+
+extension UDPFiltering {
+  /// The filtering of an option.
+  init(_ option: UDPFilteringOption) {
+    switch option {
+    case .endpoint: self = .endpointIndependent
+    case .address: self = .address
+    case .port: self = .addressAndPort
+    }
   }
 }
 

@@ -246,13 +246,14 @@ extension SimulatedHost {
     guard let socket = datagramSocket(flow, for: "takeError") else { return nil }
     guard let (taken, bytes) = datagramSockets[socket].takeFailure() else { return nil }
     var failure = taken
-    failure.quoteLength = min(bytes.count, Self.quoteLimit, quote.count)
+    let family = datagramSockets[socket].local.address.family
+    failure.quoteLength = min(bytes.count, Self.quoteLimit(family), quote.count)
     for index in 0..<failure.quoteLength { quote[index] = bytes[index] }
     return failure
   }
 
-  /// As much of a packet as a router quotes (RFC 1812 section 4.3.2.3).
-  private static var quoteLimit: Int { 520 }
+  /// As much of what a packet carries as a router quotes (RFC 1812 section 4.3.2.3, RFC 4443 section 2.4 (c)).
+  private static func quoteLimit(_ family: IPAddress.Family) -> Int { family == .ipv4 ? 520 : 1184 }
 
   // MARK: The world
 

@@ -15,6 +15,9 @@ public struct LabObserver: Observer, ~Copyable {
   /// The addresses leased.
   public private(set) var leases: [(address: IPv4Address, hardware: MACAddress)] = []
 
+  /// How often it was told that the host has no sockets for echo.
+  public private(set) var echoWarnings = 0
+
   init() {}
 
   /// How often something was dropped for `reason`.
@@ -30,6 +33,8 @@ public struct LabObserver: Observer, ~Copyable {
   public mutating func learned(_ address: IPAddress, at hardware: MACAddress, on port: PortID) {
     stations.append((address, hardware))
   }
+  /// Notes that there are no sockets for echo.
+  public mutating func foundEchoForbidden() { echoWarnings += 1 }
   /// Notes a lease.
   public mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String) {
     leases.append((address, hardware))

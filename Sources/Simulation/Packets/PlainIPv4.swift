@@ -15,6 +15,8 @@ public struct PlainIPv4: Hashable, Sendable {
   public var payload: Payload
   /// The time to live.
   public var timeToLive: UInt8 = 64
+  /// DSCP and ECN.
+  public var trafficClass: UInt8 = 0
   /// What fragments of one packet have in common.
   public var identification: UInt16 = 0
   /// Don't fragment.
@@ -45,7 +47,7 @@ public struct PlainIPv4: Hashable, Sendable {
     let body = payloadBytes
     var writer = PlainWriter()
     writer.append(UInt8(0x40 + (20 + options.count) / 4))
-    writer.append(UInt8(0))
+    writer.append(trafficClass)
     writer.append(UInt16(truncatingIfNeeded: 20 + options.count + body.count))
     writer.append(identification)
     let bits: UInt16 = (dontFragment ? 0x4000 : 0) | (moreFragments ? 0x2000 : 0)
@@ -68,7 +70,7 @@ public struct PlainIPv4: Hashable, Sendable {
       throw PacketFault("IPv4 version or header length byte \(first)")
     }
     guard plainChecksum(Array(bytes[..<headerLength])) == 0 else { throw PacketFault("IPv4 checksum is wrong") }
-    _ = try reader.byte()
+    trafficClass = try reader.byte()
     let total = Int(try reader.word())
     identification = try reader.word()
     let bits = try reader.word()
