@@ -39,11 +39,14 @@ struct Measurement {
   var row: String {
     let gigabits = Double(bytes) / Double(max(frames, 1)) * 8 / max(nanoseconds, 0.001)
     let perFrame = Double(allocations) / Double(max(frames, 1))
-    return "| \(name) | \(tenths(nanoseconds)) | \(tenths(gigabits)) | \(allocations == 0 ? "0" : tenths(perFrame)) |"
+    return "| \(name) | \(nanoseconds.tenths) | \(gigabits.tenths) | \(allocations == 0 ? "0" : perFrame.tenths) |"
   }
+}
 
-  private func tenths(_ value: Double) -> String {
-    let tenths = Int((value * 10).rounded())
+extension Double {
+  /// The number with one decimal.
+  var tenths: String {
+    let tenths = Int((self * 10).rounded())
     return "\(tenths / 10).\(tenths % 10)"
   }
 }

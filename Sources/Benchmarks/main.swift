@@ -3,7 +3,8 @@
 // usage: Benchmarks [--check]
 //        Benchmarks pump TAP PATH
 //
-//   --check   end with status 1 if forwarding a frame allocates memory
+//   --check   end with status 1 if forwarding a frame allocates memory, or if an event costs half as much again among
+//             100,000 idle flows as among 10
 //   pump      measures nothing: joins the TAP device on descriptor TAP with the socket at PATH ('Scripts/bench flows')
 //
 // The simulated host copies each byte once, as the kernel's sockets do; its time is part of the figures.
@@ -30,7 +31,17 @@ print("| frames of batches of 64 | ns per frame | Gbit/s | allocations per frame
 print("|---|---:|---:|---:|")
 for measurement in measurements { print(measurement.row) }
 
+print("\n| nanoseconds for each event | " + CrowdMeasurement.sizes.map { "\($0) | " }.joined() + "spread |")
+print("|---|" + String(repeating: "---:|", count: CrowdMeasurement.sizes.count + 1))
+let crowds = Crowd.Kind.allCases.map { CrowdMeasurement($0) }
+for crowd in crowds { print(crowd.row) }
+
 let allocating = measurements.filter { $0.allocations > 0 }
 if CommandLine.arguments.contains("--check") && !allocating.isEmpty {
   fatalExit("forwarding allocates memory: " + allocating.map(\.name).joined(separator: "; "))
+}
+
+let steep = crowds.filter { $0.spread > CrowdMeasurement.tolerance }
+if CommandLine.arguments.contains("--check") && !steep.isEmpty {
+  fatalExit("an event costs more among many flows: " + steep.map(\.kind.rawValue).joined(separator: "; "))
 }
