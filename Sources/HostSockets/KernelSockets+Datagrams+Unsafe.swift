@@ -48,34 +48,53 @@ extension KernelSockets {
   public mutating func sendDatagrams(
     _ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, on flow: FlowID
   ) -> HostWrite {
-    let socket = descriptor(flow)
     var sent = 0
     while sent < datagrams.count {
-      let marks = datagrams[sent].marks
-      if marks != table[flow].marks {
-        do throws(SystemError) { try apply(marks, to: flow) } catch {
-          return sent > 0 ? .accepted(sent) : .failed(HostError(error))
-        }
-      }
-      var end = sent + 1
-      let limit = min(sent + MessageScratch.messageCapacity, datagrams.count)
-      // Not one condition: the optimizer of Swift 6.3.1 does not survive the span in the closure that '&&' makes.
-      while end < limit {
-        guard datagrams[end].marks == marks else { break }
-        end += 1
-      }
-      let listed = list(datagrams.extracting(sent..<end), of: batch, on: flow)
-      calls.datagramSends += 1
-      let result = scratch.send(socket, count: listed)
-      guard result > 0 else {
-        if result < 0 && errno == EINTR { continue }
-        if sent > 0 { return .accepted(sent) }
-        return errno == EAGAIN ? .wouldBlock : .failed(HostError(number: errno))
-      }
-      sent += result
-      guard result == listed else { break }
+      let end = endOfAlike(datagrams, from: sent)
+      let result = sendAlike(datagrams.extracting(sent..<end), of: batch, on: flow)
+      guard case .accepted(let count) = result else { return sent > 0 ? .accepted(sent) : result }
+      sent += count
+      guard sent == end else { break }
     }
     return .accepted(sent)
+  }
+
+  /// Up to where the datagrams from `first` on have the same marks and fit one call.
+  private func endOfAlike(_ datagrams: Span<OutgoingDatagram>, from first: Int) -> Int {
+    let marks = datagrams[first].marks
+    let limit = min(first + MessageScratch.messageCapacity, datagrams.count)
+    var end = first + 1
+    // Not by `&&`: a span in its closure makes the optimizer of Swift 6.3 fail.
+    while end < limit {
+      guard datagrams[end].marks == marks else { break }
+      end += 1
+    }
+    return end
+  }
+
+  /// Sends datagrams with the same marks by one call.
+  private mutating func sendAlike(
+    _ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, on flow: FlowID
+  ) -> HostWrite {
+    let marks = datagrams[0].marks
+    if marks != table[flow].marks, let error = change(marks, of: flow) { return .failed(error) }
+    let listed = list(datagrams, of: batch, on: flow)
+    while true {
+      calls.datagramSends += 1
+      let result = scratch.send(descriptor(flow), count: listed)
+      if result > 0 { return .accepted(result) }
+      if result < 0 && errno == EINTR { continue }
+      return errno == EAGAIN ? .wouldBlock : .failed(HostError(number: errno))
+    }
+  }
+
+  private mutating func change(_ marks: PacketMarks, of flow: FlowID) -> HostError? {
+    do throws(SystemError) {
+      try apply(marks, to: flow)
+      return nil
+    } catch {
+      return HostError(error)
+    }
   }
 
   private mutating func list(

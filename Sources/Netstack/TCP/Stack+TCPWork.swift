@@ -166,7 +166,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       endTCP(id, slot, .failed(.reset), abortively: true)
       return .ended
     }
-    if hasRoom && tcp[slot].work.contains(.acknowledge) && tcp[slot].isSynchronized {
+    if hasRoom && tcp[slot].work.contains(.acknowledge) && tcp[slot].mayAcknowledge {
       hasRoom = sendAcknowledgments(slot, path, at: now, into: &sink)
       if hasRoom { tcp[slot].work.remove(.acknowledge) }
     }

@@ -100,6 +100,7 @@ extension TCPConnection {
       challenge(at: now)
       return .unacceptable
     }
+    guard segment.flags.contains(.ack) else { return .unacceptable }
     if segment.flags.contains(.fin) { startTimer(.timeWait, after: Self.timeWaitLength, at: now) }
     guard segment.length > 0 else { return .carryOn }
     // The FIN again, or what came behind it: asked for once more, but not for ever (RFC 5961 section 7).
@@ -134,6 +135,8 @@ extension TCPConnection {
       return .unacceptable
     }
     if segment.flags.contains(.syn) {
+      // RFC 9293 section 3.10.7.4, fourth: nothing was agreed on yet, and the guest begins anew.
+      if state == .synReceived && !isInbound && !segment.flags.contains(.ack) { return .reopen }
       // RFC 5961 section 4.2.
       challenge(at: now)
       return .unacceptable

@@ -304,6 +304,9 @@ extension TCPConnection {
     }
   }
 
+  /// Whether there is something that an acknowledgment can say (RFC 9293 section 3.10.7.4).
+  var mayAcknowledge: Bool { isSynchronized || state == .synReceived }
+
   /// Whether the guest may still send us data.
   var canReceive: Bool {
     switch state {
