@@ -181,15 +181,15 @@ struct CrowdMeasurement {
   static let tolerance = 1.5
 
   let kind: Crowd.Kind
-  /// Nanoseconds for each event, by size.
-  private(set) var nanoseconds: [Double] = []
+  /// What was measured, by size.
+  let measurements: [Measurement]
 
   /// Measures all sizes in turns, so that what else the machine does disturbs them alike.
-  init(_ kind: Crowd.Kind) {
+  init(_ kind: Crowd.Kind, sizes: [Int] = Self.sizes) {
     self.kind = kind
     let (turns, roundsPerTurn) = (41, 200)
-    let crowds = Self.sizes.map { Crowd(kind, of: $0) }
-    var measurements = Self.sizes.map { Measurement("\($0)") }
+    let crowds = sizes.map { Crowd(kind, of: $0) }
+    var measurements = sizes.map { Measurement("\($0)") }
     for turn in 0..<turns {
       for (place, crowd) in crowds.enumerated() {
         crowd.prepare(rounds: roundsPerTurn)
@@ -199,8 +199,11 @@ struct CrowdMeasurement {
         }
       }
     }
-    nanoseconds = measurements.map(\.nanoseconds)
+    self.measurements = measurements
   }
+
+  /// Nanoseconds for each event, by size.
+  var nanoseconds: [Double] { measurements.map(\.nanoseconds) }
 
   /// The dearest by the cheapest.
   var spread: Double { (nanoseconds.max() ?? 0) / max(nanoseconds.min() ?? 0, 0.001) }

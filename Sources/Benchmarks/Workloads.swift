@@ -3,11 +3,42 @@ import Netstack
 import Primitives
 import Simulation
 
+/// A kind of frame to forward.
+struct Workload: Sendable {
+  let name: String
+  private let body: @Sendable (String) -> Measurement
+
+  private init(_ name: String, _ body: @escaping @Sendable (String) -> Measurement) {
+    self.name = name
+    self.body = body
+  }
+
+  func measure() -> Measurement { body(name) }
+
+  static let all = [
+    Workload("guest to host, TCP, 1460 B") { measureGuestToHost(payload: 1460, name: $0) },
+    Workload("guest to host, TCP, 64 KB") { measureGuestToHost(payload: 65_480, name: $0) },
+    Workload("host to guest, TCP, 1460 B") { measureHostToGuest(mss: 1460, name: $0) },
+    Workload("host to guest, TCP, 64 KB") { measureHostToGuest(mss: 65_480, name: $0) },
+    Workload("guest to host, UDP, 64 B") { measureDatagramsFromGuest(payload: 64, name: $0) },
+    Workload("guest to host, UDP, 1472 B") { measureDatagramsFromGuest(payload: 1472, name: $0) },
+    Workload("host to guest, UDP, 1472 B") { measureDatagramsToGuest(payload: 1472, name: $0) },
+    Workload("ping and its answer, 56 B") { measurePing(payload: 56, name: $0) },
+  ]
+}
+
+/// Measures one thing alone, whatever it is, and returns how many frames or events were counted.
+func countFrames(of name: String) -> Int {
+  if let workload = Workload.all.first(where: { $0.name == name }) { return workload.measure().frames }
+  guard let kind = Crowd.Kind(rawValue: name) else { fatalExit("there is nothing called '\(name)' to measure") }
+  return CrowdMeasurement(kind, sizes: [1000]).measurements.map(\.frames).reduce(0, +)
+}
+
 /// Runs that warm up, and runs that count.
 private let warmUps = 20
 private let rounds = 200
 
-func measureGuestToHost(payload: Int, name: String) -> Measurement {
+private func measureGuestToHost(payload: Int, name: String) -> Measurement {
   var measurement = Measurement(name)
   let bench = Bench()
   let connection = bench.connect(mss: 65_480)
@@ -27,7 +58,7 @@ func measureGuestToHost(payload: Int, name: String) -> Measurement {
   return measurement
 }
 
-func measureHostToGuest(mss: UInt16, name: String) -> Measurement {
+private func measureHostToGuest(mss: UInt16, name: String) -> Measurement {
   var measurement = Measurement(name)
   let bench = Bench()
   let connection = bench.connect(mss: mss)
@@ -58,7 +89,7 @@ func measureHostToGuest(mss: UInt16, name: String) -> Measurement {
   return measurement
 }
 
-func measureDatagramsFromGuest(payload: Int, name: String) -> Measurement {
+private func measureDatagramsFromGuest(payload: Int, name: String) -> Measurement {
   var measurement = Measurement(name)
   let bench = Bench()
   let datagram = PlainUDP(sourcePort: 5000, destinationPort: 9, payload: [UInt8](repeating: 0x5a, count: payload))
@@ -76,7 +107,7 @@ func measureDatagramsFromGuest(payload: Int, name: String) -> Measurement {
   return measurement
 }
 
-func measureDatagramsToGuest(payload: Int, name: String) -> Measurement {
+private func measureDatagramsToGuest(payload: Int, name: String) -> Measurement {
   var measurement = Measurement(name)
   let bench = Bench()
   let datagram = PlainUDP(sourcePort: 5000, destinationPort: 9, payload: [1])
@@ -100,7 +131,7 @@ func measureDatagramsToGuest(payload: Int, name: String) -> Measurement {
   return measurement
 }
 
-func measurePing(payload: Int, name: String) -> Measurement {
+private func measurePing(payload: Int, name: String) -> Measurement {
   var measurement = Measurement(name)
   let bench = Bench()
   let request = PlainICMP(type: 8, rest: 1, payload: [UInt8](repeating: 0x5a, count: payload))

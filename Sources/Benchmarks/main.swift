@@ -1,10 +1,14 @@
 // The micro benchmark: nanoseconds and allocations for each frame that the stack forwards, on a simulated host.
 //
 // usage: Benchmarks [--check]
+//        Benchmarks list
+//        Benchmarks one NAME
 //        Benchmarks pump TAP PATH
 //
 //   --check   end with status 1 if forwarding a frame allocates memory, or if an event costs half as much again among
 //             100,000 idle flows as among 10
+//   list      names what is measured, a line for each
+//   one       measures this alone, for a profiler, and prints how many frames or events it counted
 //   pump      measures nothing: joins the TAP device on descriptor TAP with the socket at PATH ('Scripts/bench flows')
 //
 // The simulated host copies each byte once, as the kernel's sockets do; its time is part of the figures.
@@ -16,16 +20,17 @@ if CommandLine.arguments.dropFirst().first == "pump" {
   exit(0)
 }
 
-let measurements = [
-  measureGuestToHost(payload: 1460, name: "guest to host, TCP, 1460 B"),
-  measureGuestToHost(payload: 65_480, name: "guest to host, TCP, 64 KB"),
-  measureHostToGuest(mss: 1460, name: "host to guest, TCP, 1460 B"),
-  measureHostToGuest(mss: 65_480, name: "host to guest, TCP, 64 KB"),
-  measureDatagramsFromGuest(payload: 64, name: "guest to host, UDP, 64 B"),
-  measureDatagramsFromGuest(payload: 1472, name: "guest to host, UDP, 1472 B"),
-  measureDatagramsToGuest(payload: 1472, name: "host to guest, UDP, 1472 B"),
-  measurePing(payload: 56, name: "ping and its answer, 56 B"),
-]
+if CommandLine.arguments.dropFirst().first == "list" {
+  for name in Workload.all.map(\.name) + Crowd.Kind.allCases.map(\.rawValue) { print(name) }
+  exit(0)
+}
+
+if CommandLine.arguments.dropFirst().first == "one" {
+  print(countFrames(of: CommandLine.arguments.last ?? ""))
+  exit(0)
+}
+
+let measurements = Workload.all.map { $0.measure() }
 
 print("| frames of batches of 64 | ns per frame | Gbit/s | allocations per frame |")
 print("|---|---:|---:|---:|")
