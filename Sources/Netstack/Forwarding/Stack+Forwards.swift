@@ -112,6 +112,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// The endpoint under which a client of a forward appears to the guest: its own address and port, or the
   /// gateway's address; and another port where that one is taken by another client. Nil where all are taken.
+  @inline(__always)
   private func appearance(of client: Endpoint, _ transport: FlowProtocol, _ forward: PortForward) -> Endpoint? {
     var remote = Endpoint(
       policy.appearance(of: client.address, toGuest: forward.guest.address), port: client.port)

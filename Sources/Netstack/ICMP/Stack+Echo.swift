@@ -165,6 +165,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     send(header, inbox: place, from: ICMPv4Header.length, as: ip, by: path, into: &sink)
   }
 
+  @inline(__always)
   private func reply<Version>(_ header: ICMPHeader<Version>, _ place: Int, _ ip: PacketHeader) -> UInt64 {
     var header = header
     var sum = sum(of: header, in: ip)

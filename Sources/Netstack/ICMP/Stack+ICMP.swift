@@ -22,16 +22,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       drop(.malformed, on: context.port)
       return false
     }
-    guard context.checksum == .unverified else { return true }
-    var sum = InternetChecksum()
-    if pseudoHeader {
-      sum.addPseudoHeader(
-        source: context.source, destination: context.destination, proto: .icmpv6, length: context.byteCount)
+    guard context.isChecksumValid(overFirst: context.byteCount, of: batch, pseudoHeader: pseudoHeader) else {
+      drop(.badChecksum, on: context.port)
+      return false
     }
-    let whole = PayloadSlice(frame: context.frame, offset: context.offset, count: context.byteCount)
-    if checksum(of: whole, in: batch, after: sum).checksum == 0 { return true }
-    drop(.badChecksum, on: context.port)
-    return false
+    return true
   }
 
   /// An echo request (RFC 792, RFC 4443 section 4.1): answered for the stack's own addresses, else carried to the
@@ -62,19 +57,27 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let header: UInt64
     switch context.source.family {
     case .ipv4:
-      var reply = ICMPv4Header(type: .echoReply, restOfHeader: identity)
-      reply.checksum = checksum(of: data, in: batch, after: sum(of: reply, in: ip)).checksum
-      header = reply.bits
+      header = reply(ICMPv4Header(type: .echoReply, restOfHeader: identity), data, of: batch, in: ip)
     case .ipv6:
-      var reply = ICMPv6Header(type: .echoReply, restOfHeader: identity)
-      reply.checksum = checksum(of: data, in: batch, after: sum(of: reply, in: ip)).checksum
-      header = reply.bits
+      header = reply(ICMPv6Header(type: .echoReply, restOfHeader: identity), data, of: batch, in: ip)
     }
     send(header, data, of: batch, as: ip, by: path, into: &sink)
   }
 
+  @inline(__always)
+  private func reply<Version>(
+    _ header: ICMPHeader<Version>, _ data: PayloadSlice, of batch: borrowing FrameBatch, in ip: PacketHeader
+  ) -> UInt64 {
+    var header = header
+    var sum = sum(of: header, in: ip)
+    sum.add(data, of: batch)
+    header.checksum = sum.checksum
+    return header.bits
+  }
+
   /// The sum of an ICMP header with its checksum field as zero, and of the pseudo-header that ICMPv6 has
   /// (RFC 4443 section 2.3).
+  @inline(__always)
   func sum<Version>(of header: ICMPHeader<Version>, in ip: PacketHeader) -> InternetChecksum {
     var sum = InternetChecksum()
     if ip.destination.family == .ipv6 {
@@ -83,15 +86,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     var header = header
     header.checksum = 0
     sum.add(header.bits)
-    return sum
-  }
-
-  /// A sum with the bytes of a range of a frame added to it.
-  func checksum(
-    of slice: PayloadSlice, in batch: borrowing FrameBatch, after start: InternetChecksum = InternetChecksum()
-  ) -> InternetChecksum {
-    var sum = start
-    batch.forEachSpan(of: slice) { sum.add($0) }
     return sum
   }
 }

@@ -93,6 +93,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     commit(run, on: path.port, headerLength: length, payload: quoteLength, into: &sink)
   }
 
+  @inline(__always)
   private func write<Version>(
     _ header: ICMPHeader<Version>, _ ip: PacketHeader, quoteLength: Int, to bytes: inout MutableSpan<UInt8>
   ) {

@@ -117,11 +117,32 @@ extension PacketContext {
   /// What is left of the hop limit behind the gateway (RFC 1812 section 5.3.1, RFC 8200 section 3).
   var onwardHopLimit: UInt8 { hopLimit - min(hopLimit, 1) }
 
+  /// Whether the checksum over the first `length` bytes behind the IP header is right, and over the pseudo-header that
+  /// all have but ICMP in IPv4 (RFC 9293 section 3.1, RFC 768, RFC 4443 section 2.3, RFC 792).
+  func isChecksumValid(overFirst length: Int, of batch: borrowing FrameBatch, pseudoHeader: Bool = true) -> Bool {
+    guard checksum == .unverified else { return true }
+    var sum = InternetChecksum()
+    if pseudoHeader { sum.addPseudoHeader(source: source, destination: destination, proto: proto, length: length) }
+    sum.add(PayloadSlice(frame: frame, offset: offset, count: length), of: batch)
+    return sum.folded == 0xffff
+  }
+
   /// Goes on to what begins `offset` bytes behind the IP header's first.
   mutating func advance(to offset: Int, _ proto: IPProtocol) {
     let skipped = EthernetHeader.length + offset - self.offset
     self.offset += skipped
     byteCount -= skipped
     self.proto = proto
+  }
+}
+
+extension InternetChecksum {
+  /// Adds a range of a frame's bytes.
+  mutating func add(_ slice: PayloadSlice, of batch: borrowing FrameBatch) {
+    let bytes = batch.header(slice.frame)
+    let end = slice.offset + slice.count
+    // Nearly every frame lies in one piece.
+    guard end > bytes.count else { return add(bytes.extracting(slice.offset..<end)) }
+    batch.forEachSpan(of: slice) { add($0) }
   }
 }

@@ -65,6 +65,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// Whether a frame is for more than one station: the packet in it is answered by no error (RFC 1122 section 3.2.2).
+  @inline(__always)
   func isGroupFrame(_ frame: Int, of batch: borrowing FrameBatch) -> Bool { batch.header(frame)[0] & 1 != 0 }
 
   // MARK: Output
@@ -79,6 +80,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// The Ethernet and IP headers of a packet that goes to a guest by `path`.
+  @inline(__always)
   func packetHeader(
     _ path: GuestPath, from source: IPAddress, to destination: IPAddress, _ proto: IPProtocol, payloadLength: Int
   ) -> PacketHeader {

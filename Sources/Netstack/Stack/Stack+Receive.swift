@@ -31,6 +31,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// Whether a frame is addressed to the gateway, to the resolver or to a group.
+  @inline(__always)
   private func isForUs(_ destination: MACAddress) -> Bool {
     destination == settings.gatewayMAC || destination == settings.ipv6GatewayMAC || destination.isGroup
       || destination == NetworkSettings.hardwareAddress(of: settings.ipv4Resolver)

@@ -12,7 +12,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) throws(WireError) {
     let segment = try TCPSegment(batch.header(context.frame).extracting(droppingFirst: context.offset))
     guard segment.headerLength <= context.byteCount else { return drop(.malformed, on: context.port) }
-    guard isChecksumValid(context, of: batch) else { return drop(.badChecksum, on: context.port) }
+    guard context.isChecksumValid(overFirst: context.byteCount, of: batch) else {
+      return drop(.badChecksum, on: context.port)
+    }
     let arrival = TCPArrival(
       sourcePort: segment.sourcePort, destinationPort: segment.destinationPort, sequence: segment.sequenceNumber,
       acknowledgment: segment.acknowledgmentNumber, flags: segment.flags,
@@ -34,15 +36,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       endTCP(id, slot, .finished, abortively: false)
       openTCP(arrival, guest, remote, context, of: batch, at: now, into: &sink)
     }
-  }
-
-  private func isChecksumValid(_ context: PacketContext, of batch: borrowing FrameBatch) -> Bool {
-    guard context.checksum == .unverified else { return true }
-    var sum = InternetChecksum()
-    sum.addPseudoHeader(
-      source: context.source, destination: context.destination, proto: .tcp, length: context.byteCount)
-    let whole = PayloadSlice(frame: context.frame, offset: context.offset, count: context.byteCount)
-    return checksum(of: whole, in: batch, after: sum).checksum == 0
   }
 
   /// Gives a segment to its connection and does what follows at once; the rest waits as the connection's work.

@@ -80,11 +80,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   private mutating func sendControl<Sink: FrameSink & ~Copyable>(
     _ header: TCPHeader, from source: IPAddress, to guest: IPAddress, _ path: GuestPath, into sink: inout Sink
   ) -> Bool {
-    let length = PacketHeader.length(guest.family) + header.headerLength
+    let ip = packetHeader(path, from: source, to: guest, .tcp, payloadLength: header.headerLength)
+    let length = ip.length + header.headerLength
     let request = SlotRequest(port: path.port, headerLength: length, payloadLength: 0)
     guard let run = reserve(request, in: &sink) else { return false }
     var bytes = sink.header(0, of: run)
-    write(header, from: source, to: guest, path, payloadLength: 0, payloadSum: 0, to: &bytes)
+    ip.write(header, payloadSum: 0, to: &bytes)
     commit(run, on: path.port, headerLength: length, into: &sink)
     return true
   }
@@ -141,30 +142,18 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       acknowledgmentNumber: tcp[slot].receiveNext, flags: flags, window: tcp[slot].advertiseWindow(),
       options: tcp[slot].options(at: now))
   }
+}
 
-  /// Writes the headers of a connection's segment; `payloadSum` is the folded sum of its payload.
-  func write(
-    _ header: TCPHeader, _ slot: UInt32, _ path: GuestPath, payloadLength: Int, payloadSum: UInt16,
-    to bytes: inout MutableSpan<UInt8>
-  ) {
-    write(
-      header, from: tcp[slot].remote.address, to: tcp[slot].guest.address, path, payloadLength: payloadLength,
-      payloadSum: payloadSum, to: &bytes)
-  }
-
-  private func write(
-    _ header: TCPHeader, from source: IPAddress, to guest: IPAddress, _ path: GuestPath, payloadLength: Int,
-    payloadSum: UInt16, to bytes: inout MutableSpan<UInt8>
-  ) {
-    let length = header.headerLength + payloadLength
-    let ip = packetHeader(path, from: source, to: guest, .tcp, payloadLength: length)
-    ip.write(to: &bytes)
-    header.write(to: &bytes, at: ip.length)
+extension PacketHeader {
+  /// Writes the headers of a segment in a packet; `payloadSum` is the folded sum of what follows them.
+  func write(_ header: TCPHeader, payloadSum: UInt16, to bytes: inout MutableSpan<UInt8>) {
+    write(to: &bytes)
+    header.write(to: &bytes, at: length)
     var sum = InternetChecksum()
-    sum.addPseudoHeader(source: source, destination: guest, proto: .tcp, length: length)
-    sum.add(bytes.span.extracting(ip.length..<(ip.length + header.headerLength)))
+    sum.addPseudoHeader(source: source, destination: destination, proto: .tcp, length: payloadLength)
+    sum.add(bytes.span.extracting(length..<(length + header.headerLength)))
     sum.add(payloadSum)
-    bytes.storeBigEndian(sum.checksum, at: ip.length + TCPHeader.checksumOffset)
+    bytes.storeBigEndian(sum.checksum, at: length + TCPHeader.checksumOffset)
   }
 }
 

@@ -275,13 +275,17 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     sumPayloads(count, last: last, of: run, in: &sink)
     let headerLength = run.headerLength
     var header = tcpHeader(slot, .ack, sequence: sequence, at: now)
+    var ip = packetHeader(
+      path, from: tcp[slot].remote.address, to: tcp[slot].guest.address, .tcp,
+      payloadLength: header.headerLength + size)
     // The FIN is known when its segment is sent again: then it comes with the data before it.
     let finishes = tcp[slot].finishSequence == sequence + byteCount
     for segment in 0..<count {
       let length = segment == count - 1 ? last : size
       if segment == count - 1 && (isLast || finishes) { header.flags.insert(finishes ? [.psh, .fin] : .psh) }
+      ip.payloadLength = header.headerLength + length
       var bytes = sink.header(segment, of: run)
-      write(header, slot, path, payloadLength: length, payloadSum: sums[segment], to: &bytes)
+      ip.write(header, payloadSum: sums[segment], to: &bytes)
       header.sequenceNumber += length
     }
     let descriptor = FrameDescriptor(port: path.port, headerLength: headerLength, byteCount: headerLength + size)

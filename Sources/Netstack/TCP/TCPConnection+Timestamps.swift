@@ -7,11 +7,13 @@ extension TCPConnection {
   private static let timestampLifetime: UInt32 = 24 * 24 * 3600
 
   /// Our clock, in milliseconds (RFC 7323 section 4.1 asks for a tick of 1 ms to 1 s).
+  @inline(__always)
   func timestamp(at now: Instant) -> UInt32 {
     UInt32(truncatingIfNeeded: now.nanoseconds / 1_000_000) &+ timestampOffset
   }
 
   /// The options of every segment behind the handshake.
+  @inline(__always)
   func options(at now: Instant) -> TCPOptions {
     guard agreed.contains(.timestamps) else { return TCPOptions() }
     return TCPOptions(timestamps: TCPTimestamps(value: timestamp(at: now), echo: timestampRecent))

@@ -13,7 +13,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) throws(WireError) {
     let bytes = batch.header(context.frame).extracting(droppingFirst: context.offset)
     let datagram = try UDPDatagram(bytes, byteCount: context.byteCount)
-    guard isChecksumValid(datagram, context, in: batch) else { return drop(.badChecksum, on: context.port) }
+    guard isChecksumValid(datagram, context, of: batch) else { return drop(.badChecksum, on: context.port) }
     let guest = Endpoint(context.source, port: datagram.sourcePort)
     let remote = Endpoint(context.destination, port: datagram.destinationPort)
     let payload = PayloadSlice(
@@ -46,15 +46,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// RFC 768: over the pseudo-header and the whole datagram; zero means that there is none, which IPv6 does not allow
   /// (RFC 8200 section 8.1).
+  @inline(__always)
   private func isChecksumValid(
-    _ datagram: UDPDatagram, _ context: PacketContext, in batch: borrowing FrameBatch
+    _ datagram: UDPDatagram, _ context: PacketContext, of batch: borrowing FrameBatch
   ) -> Bool {
     if datagram.checksum == 0 { return context.source.family == .ipv4 }
-    guard context.checksum == .unverified else { return true }
-    let whole = PayloadSlice(frame: context.frame, offset: context.offset, count: datagram.length)
-    var sum = InternetChecksum()
-    sum.addPseudoHeader(source: context.source, destination: context.destination, proto: .udp, length: datagram.length)
-    return checksum(of: whole, in: batch, after: sum).checksum == 0
+    return context.isChecksumValid(overFirst: datagram.length, of: batch)
   }
 
   /// Lets a datagram wait for the end of the batch, when all of a flow's go out together.
@@ -76,6 +73,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// What a guest's packet asks of the way. Where its destination stands for something of the host's own, the way
   /// ends here: only the class of service goes further.
+  @inline(__always)
   private func marks(_ context: PacketContext, of slot: UInt32) -> PacketMarks {
     let dscp = context.trafficClass >> 2
     guard udp[slot].isDirect else { return PacketMarks(dscp: dscp) }

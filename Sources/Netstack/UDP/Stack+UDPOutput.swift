@@ -20,6 +20,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// The checksum of a datagram to a guest.
+  @inline(__always)
   func checksum(
     of udp: UDPHeader, from source: IPAddress, to destination: IPAddress, payload: Span<UInt8>
   ) -> UInt16 {

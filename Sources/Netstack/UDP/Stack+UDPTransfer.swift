@@ -99,6 +99,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Whether a datagram from `source` reaches a mapping's guest (RFC 4787 section 5). Never one that claims to be from
   /// the guests' own networks, the host's loopback or any other place that no guest can have spoken to.
+  @inline(__always)
   private func admits(_ source: Endpoint, _ slot: UInt32, _ id: FlowID) -> Bool {
     if peers.isSame(udp[slot].lastPeer, source) { return true }
     switch settings.udpFiltering {
