@@ -11,7 +11,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       listeners.remove(at: slot)
       throw .tableFull
     }
-    guard case .failed(let error) = host.listen(id, for: forward.transport, on: forward.host) else { return }
+    var opened = host.listen(id, for: forward.transport, on: forward.host)
+    if opened == .failed(.addressInUse), forward.transport == .udp, endMappings(onPort: forward.host.port) {
+      opened = host.listen(id, for: forward.transport, on: forward.host)
+    }
+    guard case .failed(let error) = opened else { return }
     flows.remove(id)
     listeners.remove(at: slot)
     throw .cannotListen(forward, error)

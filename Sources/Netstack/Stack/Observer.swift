@@ -67,7 +67,7 @@ public enum FlowEnd: Hashable, Sendable {
   case failed(HostError)
   /// Nobody answered, or nothing was said, for too long.
   case timedOut
-  /// It made room for another flow, or its link was lost.
+  /// It made room for another flow or for a forward, or its link was lost.
   case evicted
   /// The network was shut down.
   case shutDown

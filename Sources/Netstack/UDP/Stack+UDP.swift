@@ -192,6 +192,19 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     remove(id, slot)
   }
 
+  /// Ends the mappings that may have kept this port of their guests, because a forward is to have it; false where
+  /// there is none. The guest's next datagram opens another.
+  mutating func endMappings(onPort port: UInt16) -> Bool {
+    var hasEnded = false
+    for index in 0..<flows.highWater {
+      guard let id = flows.id(at: index), case .udp(let slot) = flows.slot(of: id) else { continue }
+      guard udp[slot].kind == .mapping && udp[slot].guest.port == port else { continue }
+      endUDP(id, slot, .evicted)
+      hasEnded = true
+    }
+    return hasEnded
+  }
+
   /// Ends the flows to the virtual resolver, whose server has changed.
   mutating func endResolverFlows() {
     for index in 0..<flows.highWater {

@@ -90,20 +90,22 @@ extension SimulatedHost {
   private mutating func openDatagrams(
     _ flow: FlowID, _ family: IPAddress.Family, peer: Endpoint?, _ preferredPort: UInt16, isEcho: Bool
   ) -> HostOpen {
-    var port = preferredPort
-    while port == 0 || (!isEcho && port < 1024) || isTaken(port, family, isEcho: isEcho) {
-      port = nextEphemeralPort
+    var local = Endpoint(.any(family), port: preferredPort)
+    while local.port == 0 || (!isEcho && local.port < 1024) || isTaken(local, isEcho: isEcho) {
+      local.port = nextEphemeralPort
       nextEphemeralPort += 1
     }
     guard open(flow, .datagrams(datagramSockets.count)) else { return .failed(.exhausted) }
-    let local = Endpoint(.any(family), port: port)
     datagramSockets.append(DatagramSocket(flow: flow, local: local, peer: peer, isEcho: isEcho))
     return .ready
   }
 
-  private func isTaken(_ port: UInt16, _ family: IPAddress.Family, isEcho: Bool) -> Bool {
+  /// Whether a socket has the port, at the same address or with one of the two at every address of the family.
+  func isTaken(_ local: Endpoint, isEcho: Bool) -> Bool {
     datagramSockets.contains {
-      $0.isOpen && $0.isEcho == isEcho && $0.local.port == port && $0.local.address.family == family
+      guard $0.isOpen, $0.isEcho == isEcho, $0.local.port == local.port else { return false }
+      guard $0.local.address.family == local.address.family else { return false }
+      return $0.local.address == local.address || $0.local.address.isAny || local.address.isAny
     }
   }
 

@@ -191,7 +191,7 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
       guard open(flow, .listener(listeners.count)) else { return .failed(.exhausted) }
       listeners.append(ListenerState(flow: flow, local: local))
     case .udp:
-      guard !datagramSockets.contains(where: { $0.isOpen && $0.local == local }) else { return .failed(.addressInUse) }
+      guard !isTaken(local, isEcho: false) else { return .failed(.addressInUse) }
       guard open(flow, .datagrams(datagramSockets.count)) else { return .failed(.exhausted) }
       datagramSockets.append(DatagramSocket(flow: flow, local: local))
     }

@@ -110,6 +110,28 @@ import Testing
     }
   }
 
+  @Test(arguments: families)
+  func `a forward takes a port that a mapping has, and the guest goes on by another`(family: IPAddress.Family) throws {
+    try withLab { lab in
+      let server = OutsideWorld(family).server
+      for port: UInt16 in [5353, 5000] { lab.guest.sendUDP([1], from: port, to: Endpoint(server, port: 7)) }
+      lab.settle()
+      let inside = Endpoint(lab.guest.address(in: family), port: 53)
+      let listener = Endpoint(
+        family == .ipv4 ? IPAddress(IPv4Address.loopback) : IPAddress(IPv6Address.loopback), port: 5353)
+      try lab.apply(.addForward(PortForward(transport: .udp, host: listener, guest: inside)))
+      // The other mapping keeps its socket, and a forward never takes another forward's port.
+      #expect(lab.openSocketCount == 2)
+      #expect(throws: CommandError.self) {
+        try lab.apply(.addForward(PortForward(transport: .udp, host: listener, guest: inside)))
+      }
+      lab.guest.sendUDP([2], from: 5353, to: Endpoint(server, port: 7))
+      lab.settle()
+      #expect(lab.sentDatagrams.map(\.payload) == [[1], [1], [2]])
+      #expect(lab.sentDatagrams[2].local.port != 5353)
+    }
+  }
+
   @Test func `traffic from outside keeps a mapping too (RFC 4787 REQ-6)`() throws {
     try withLab { lab in
       lab.guest.sendUDP([0], from: 5000, to: .server)
