@@ -1,4 +1,5 @@
 import Foundation
+import Primitives
 import Testing
 
 extension SystemTests {
@@ -45,8 +46,9 @@ extension SystemTests {
       #expect(figures.lost_packets * 50 <= figures.packets, "\(figures.lost_packets) of \(figures.packets)")
     }
 
-    @Test func `an answer of 3.5 KB comes by UDP to a resolver that takes 4096 bytes`() throws {
-      let output = try guest.output(of: "dig +bufsize=4096 +ignore +noretry @10.0.2.3 TXT long.test")
+    @Test(arguments: ["10.0.2.3", "fec0::3"])
+    func `an answer of 3.5 KB comes by UDP to a resolver that takes 4096 bytes`(from server: String) throws {
+      let output = try guest.output(of: "dig +bufsize=4096 +ignore +noretry @\(server) TXT long.test")
       #expect(output.contains("ANSWER: 1"), "\(output)")
       #expect(output.contains("(UDP)"), "\(output)")
       #expect(!output.contains(" tc "), "\(output)")
@@ -66,6 +68,44 @@ extension SystemTests {
         world.host.launcher + ["socat", "-d", "-d", "TCP6-LISTEN:8080,bind=[::1],fork", "SYSTEM:echo loopback"])
       try server.errors.wait(seconds: 10, "socat's start") { $0.contains("listening on") ? () : nil }
       #expect(try guest.output(of: "socat -u TCP6:[fec0::2]:8080 -") == "loopback")
+    }
+
+    // MARK: Forwards
+
+    @Test(arguments: Addresses.all, ["tcp", "udp"])
+    func `a client outside reaches the guest, which sees its true address`(
+      of addresses: Addresses, transport: String
+    ) throws {
+      try startNamingServer(transport, addresses)
+      #expect(try address(seen: world.outside.run(namingClient(transport, addresses))) == IPAddress(addresses.outside))
+    }
+
+    @Test(arguments: Addresses.all, ["tcp", "udp"])
+    func `the guest reaches itself by the host's outside address (RFC 4787 REQ-9, RFC 5382 REQ-8)`(
+      of addresses: Addresses, transport: String
+    ) throws {
+      try startNamingServer(transport, addresses)
+      #expect(try address(seen: guest.output(of: namingClient(transport, addresses))) == IPAddress(addresses.host))
+    }
+
+    /// Has the guest tell one client who it is.
+    private func startNamingServer(_ transport: String, _ addresses: Addresses) throws {
+      let kind = transport.uppercased() + (addresses.family == "IPv4" ? "4" : "6")
+      let address = transport == "tcp" ? "\(kind)-LISTEN" : "\(kind)-RECVFROM"
+      // It reads before it speaks: socat ends without an answer where nobody takes the question.
+      try guest.listen(
+        on: "\(address):\(RoutedWorld.forwardedPort),reuseaddr", for: "SYSTEM:read line; echo $SOCAT_PEERADDR")
+    }
+
+    /// Asks at the host's forward, and prints what comes.
+    private func namingClient(_ transport: String, _ addresses: Addresses) -> String {
+      let place = "/dev/\(transport)/\(addresses.host)/\(RoutedWorld.forwardedPort)"
+      return "bash -c 'exec 3<>\(place) && echo >&3 && timeout 10 head -n 1 <&3'"
+    }
+
+    /// The address in socat's words, which has brackets around one of IPv6.
+    private func address(seen text: String) -> IPAddress? {
+      IPAddress(text.trimmingCharacters(in: CharacterSet(charactersIn: "[]\n")))
     }
 
     // MARK: What cannot be reached

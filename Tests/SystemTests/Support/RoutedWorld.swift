@@ -17,6 +17,8 @@ final class RoutedWorld: Sendable {
     let gateway: String
     /// What the outside knows culvert's host by.
     let host: String
+    /// The guest, which the host reaches by forwards alone.
+    let guest: String
     let first: String
     let second: String
     let outside: String
@@ -33,11 +35,13 @@ final class RoutedWorld: Sendable {
     static func bracketed(_ address: String) -> String { address.contains(":") ? "[\(address)]" : address }
 
     static let ipv4 = Addresses(
-      family: "IPv4", gateway: "10.0.2.2", host: "198.51.100.1", first: "198.51.100.2", second: "198.51.100.6",
+      family: "IPv4", gateway: "10.0.2.2", host: "198.51.100.1", guest: "10.0.2.15", first: "198.51.100.2",
+      second: "198.51.100.6",
       outside: "203.0.113.2", narrow: "203.0.113.6",
       blackhole: "192.0.2.1", unreachable: "192.0.2.2", prohibited: "192.0.2.3")
     static let ipv6 = Addresses(
-      family: "IPv6", gateway: "fec0::2", host: "2001:db8:1::1", first: "2001:db8:1::2", second: "2001:db8:2::2",
+      family: "IPv6", gateway: "fec0::2", host: "2001:db8:1::1", guest: "fec0::5054:ff:fe12:3456",
+      first: "2001:db8:1::2", second: "2001:db8:2::2",
       outside: "2001:db8:3::2", narrow: "2001:db8:4::2",
       blackhole: "2001:db8:ff::1", unreachable: "2001:db8:ff::2", prohibited: "2001:db8:ff::3")
     static let all = [ipv4, ipv6]
@@ -47,6 +51,8 @@ final class RoutedWorld: Sendable {
   static let narrowMTU = 1280
   /// Ports at `outside` and `narrow`, of both families: HTTP, and UDP echo. iperf3 has its own.
   static let (httpPort, echoPort) = (80, 7)
+  /// A port of the host, of both families, that leads to the same one of the guest, by TCP and UDP.
+  static let forwardedPort = 7000
 
   let host: NetworkNamespace
   let outside: NetworkNamespace
@@ -85,7 +91,13 @@ final class RoutedWorld: Sendable {
     // Everybody may ping, as most distributions have it.
     try host.run("echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range")
     servers = try [outside, narrow].flatMap { try Self.startServers(in: $0) } + [Self.startNameServer(in: host)]
-    culvert = try Culvert(["--dns-upstream", "127.0.0.1:53"], launcher: host.launcher)
+    let forwards = ["tcp", "udp"].flatMap { transport in
+      Addresses.all.flatMap { addresses in
+        let (near, far) = (Addresses.bracketed(addresses.host), Addresses.bracketed(addresses.guest))
+        return ["--hostfwd", "\(transport):\(near):\(Self.forwardedPort)-\(far):\(Self.forwardedPort)"]
+      }
+    }
+    culvert = try Culvert(["--dns-upstream", "127.0.0.1:53"] + forwards, launcher: host.launcher)
     guest = try Guest(network: culvert.network)
     // The guest has its lease by now, and IPv6 once it has heard a router and nobody else has its address.
     try guest.output(
