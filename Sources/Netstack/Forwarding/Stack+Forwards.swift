@@ -56,7 +56,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .tcp: isDone = acceptConnections(id, listeners[slot].forward, at: now, into: &sink)
     case .udp: isDone = acceptDatagrams(id, listeners[slot].forward, at: now, into: &sink)
     }
-    guard !isDone && !listeners[slot].isQueued else { return }
+    if !isDone { enqueueListener(id, slot) }
+  }
+
+  /// Puts a forward into the queue of flows with work.
+  mutating func enqueueListener(_ id: FlowID, _ slot: UInt32) {
+    guard !listeners[slot].isQueued else { return }
     listeners[slot].isQueued = true
     work.append(id)
   }
@@ -147,6 +152,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   private mutating func acceptDatagrams<Sink: FrameSink & ~Copyable>(
     _ listener: FlowID, _ forward: PortForward, at now: Instant, into sink: inout Sink
   ) -> Bool {
+    guard isResolved(forward.guest.address, hint: 0, for: listener, at: now, into: &sink) else { return true }
     guard case .accepted(let count) = host.receiveDatagrams(listener, into: &inbox) else { return true }
     for place in 0..<count {
       let entry = inbox[place]

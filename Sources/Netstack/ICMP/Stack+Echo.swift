@@ -125,6 +125,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
   ) {
     echo[slot].isQueued = false
+    guard isResolved(echo[slot].guest.address, hint: echo[slot].neighbor, for: id, at: now, into: &sink) else { return }
     guard case .accepted(let count) = host.receiveDatagrams(id, into: &inbox) else { return }
     for place in 0..<count {
       let source = inbox[place].source.address
@@ -136,10 +137,14 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     useEcho(slot, of: id, at: now)
     // A full batch says that more may wait, for which there is no new event.
-    if count == inbox.capacity && !echo[slot].isQueued {
-      echo[slot].isQueued = true
-      work.append(id)
-    }
+    if count == inbox.capacity { enqueueEcho(id, slot) }
+  }
+
+  /// Puts a flow into the queue of those with work.
+  mutating func enqueueEcho(_ id: FlowID, _ slot: UInt32) {
+    guard !echo[slot].isQueued else { return }
+    echo[slot].isQueued = true
+    work.append(id)
   }
 
   /// Sends reply `place` of the inbox to the guest, with the guest's identifier.

@@ -10,12 +10,33 @@ struct Neighbor {
   var hardware: MACAddress?
   /// The longest IP packet that it is known to take, in bytes.
   var mtu: Int
-  /// When something was last heard from it, or asked of it.
+  /// When something was last heard from it; while its hardware address is not known, when it was last asked for.
   var lastUse: Instant
-  /// How often it was asked for its hardware address since there is something for it; 0 while nobody waits.
-  var requests = 0
-  /// When it is asked again, or given up.
-  var nextRequest = Instant.never
+  /// What is being done to find out where it is.
+  var search = Search.none
+  /// When the search goes on.
+  var nextStep = Instant.never
+
+  /// The states of a neighbor cache entry (RFC 4861 section 7.3.2), with the number of questions asked. REACHABLE and
+  /// STALE differ by the entry's age alone.
+  enum Search: Hashable {
+    case none
+    /// INCOMPLETE: everybody is asked who has the address.
+    case resolving(Int)
+    /// DELAY: something was sent to a guest that was silent for long; perhaps it answers that.
+    case delaying
+    /// PROBE: it is asked whether it is still there.
+    case probing(Int)
+  }
+
+  /// REACHABLE_TIME (RFC 4861 section 10).
+  static var reachableTime: Interval { .seconds(30) }
+
+  /// Whether nothing was heard from it for long.
+  func isStale(at now: Instant) -> Bool { now - lastUse >= Self.reachableTime }
+
+  /// Lets the next packet to it find out whether it is still there.
+  mutating func makeStale(at now: Instant) { lastUse = min(lastUse, now - Self.reachableTime) }
 }
 
 /// The guests' addresses and hardware addresses (ARP's translation table, RFC 826, and the neighbor cache of RFC 4861

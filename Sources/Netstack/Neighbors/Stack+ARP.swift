@@ -25,13 +25,14 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     sendARP(reply, to: message.senderMAC, on: port, into: &sink)
   }
 
-  /// Asks everybody on `port` who has `target`.
-  mutating func requestARP<Sink: FrameSink & ~Copyable>(for target: IPv4Address, on port: PortID, into sink: inout Sink)
-  {
+  /// Asks who has `target`: everybody on `port`, or the one `station` that is thought to have it.
+  mutating func requestARP<Sink: FrameSink & ~Copyable>(
+    for target: IPv4Address, at station: MACAddress?, on port: PortID, into sink: inout Sink
+  ) {
     let request = ARPMessage(
       operation: .request, senderMAC: settings.gatewayMAC, senderAddress: settings.ipv4Gateway,
       targetMAC: MACAddress(bits: 0), targetAddress: target)
-    sendARP(request, to: .broadcast, on: port, into: &sink)
+    sendARP(request, to: station ?? .broadcast, on: port, into: &sink)
   }
 
   private mutating func sendARP<Sink: FrameSink & ~Copyable>(

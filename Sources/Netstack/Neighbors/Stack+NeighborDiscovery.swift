@@ -71,24 +71,31 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     guard !context.source.isAny, isGuestAddress(message.target) else { return drop(.badSource, on: context.port) }
     // Nobody has asked for it, or will soon: there is no need to remember it.
     guard let place = neighbors.find(IPAddress(message.target)) else { return }
-    guard let hardware = message.options.targetLinkLayer else { return }
+    guard let hardware = message.options.targetLinkLayer ?? neighbors[place].hardware else { return }
     guard hardware.isUnicast else { return drop(.badSource, on: context.port) }
-    // Without the override flag it does not take the place of what is known.
-    guard neighbors[place].hardware == nil || flags.contains(.override) else { return }
+    let isNew = hardware != neighbors[place].hardware
+    guard neighbors[place].hardware == nil || !isNew || flags.contains(.override) else {
+      // Without the override flag it does not take the place of what is known, which is to be confirmed anew.
+      return neighbors[place].makeStale(at: now)
+    }
+    guard isNew || flags.contains(.solicited) else { return }
     learn(neighbors[place].address, at: hardware, on: context.port, now)
+    // Where nobody has asked, it is not known whether the guest hears us.
+    if !flags.contains(.solicited) { neighbors[place].makeStale(at: now) }
   }
 
   // MARK: To guests
 
-  /// RFC 4861 section 7.2.2: asks everybody on `port` who has `target`.
+  /// RFC 4861 section 7.2.2: asks who has `target`, everybody on `port`, or by section 7.3.3 the one `station` that is
+  /// thought to have it.
   mutating func solicit<Sink: FrameSink & ~Copyable>(
-    _ target: IPv6Address, on port: PortID, into sink: inout Sink
+    _ target: IPv6Address, at station: MACAddress?, on port: PortID, into sink: inout Sink
   ) {
     let source = gatewayAddress(towards: IPAddress(target))
-    let group = target.solicitedNode
+    let destination = station == nil ? target.solicitedNode : target
     sendNeighborMessage(
-      .neighborSolicitation, [], target: target, from: source, to: IPAddress(group), group.groupMAC, on: port,
-      into: &sink)
+      .neighborSolicitation, [], target: target, from: source, to: IPAddress(destination),
+      station ?? destination.groupMAC, on: port, into: &sink)
   }
 
   private mutating func sendNeighborMessage<Sink: FrameSink & ~Copyable>(

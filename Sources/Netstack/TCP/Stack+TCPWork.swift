@@ -127,12 +127,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// The guest's hardware address is asked for; the flow goes on when it is known, or when its timer fires.
   private mutating func waitForNeighbor(_ id: FlowID, _ slot: UInt32, at now: Instant) {
-    if unresolved.count < Self.maximumUnresolved { unresolved.append(id) }
+    awaitNeighbor(id)
     if tcp[slot].timer == .none { tcp[slot].startRetransmissionTimer(at: now) }
     timers.set(tcp[slot].nextDeadline, for: id.index)
   }
-
-  private static var maximumUnresolved: Int { 1024 }
 
   /// How far sending for a connection has come.
   private enum Progress {

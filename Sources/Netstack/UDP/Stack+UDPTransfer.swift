@@ -73,6 +73,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
   ) {
     udp[slot].isQueued = false
+    guard isResolved(udp[slot].guest.address, hint: udp[slot].neighbor, for: id, at: now, into: &sink) else { return }
     guard case .accepted(let count) = host.receiveDatagrams(id, into: &inbox) else { return }
     for place in 0..<count {
       let source = inbox[place].source
@@ -91,10 +92,14 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     use(slot, of: id, at: now)
     // A full batch says that more may wait, for which there is no new event.
-    if count == inbox.capacity && !udp[slot].isQueued {
-      udp[slot].isQueued = true
-      work.append(id)
-    }
+    if count == inbox.capacity { enqueueUDP(id, slot) }
+  }
+
+  /// Puts a flow into the queue of those with work.
+  mutating func enqueueUDP(_ id: FlowID, _ slot: UInt32) {
+    guard !udp[slot].isQueued else { return }
+    udp[slot].isQueued = true
+    work.append(id)
   }
 
   /// Whether a datagram from `source` reaches a mapping's guest (RFC 4787 section 5). Never one that claims to be from

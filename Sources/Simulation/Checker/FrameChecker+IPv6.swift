@@ -60,7 +60,10 @@ extension FrameChecker {
       case 134:
         if packet.source != settings.ipv6LinkLocal { faults.append("a router advertisement from \(packet.source)") }
       case 135:
-        if packet.destination != message.target?.solicitedGroup { faults.append("a solicitation to another group") }
+        // RFC 4861 sections 7.2.2 and 7.3.3: to the target's group, or to the target itself.
+        if packet.destination != message.target?.solicitedGroup && packet.destination != message.target {
+          faults.append("a solicitation to \(packet.destination)")
+        }
         if message.linkLayer(1) == nil { faults.append("a solicitation without a hardware address") }
       case 136:
         if message.target != packet.source { faults.append("an advertisement for another's address") }

@@ -99,10 +99,13 @@ public struct FrameChecker {
 
   /// The guest's addresses that neighbor discovery tells of (RFC 4861 section 4.6.1).
   private mutating func receivedDiscovery(_ icmp: PlainICMP, in frame: PlainFrame) {
-    guard let message = try? PlainDiscovery(icmp) else { return }
+    // RFC 4861 section 7.1: what the stack must not believe.
+    guard frame.ipv6?.hopLimit == 255, icmp.code == 0, let message = try? PlainDiscovery(icmp) else { return }
     if let source = frame.packetSource, let station = message.linkLayer(1) { learn(source, at: station) }
-    if message.type == 136, let target = message.target, let station = message.linkLayer(2) {
-      learn(IPAddress(target), at: station)
+    if message.type == 136, let target = message.target.map({ IPAddress($0) }), let station = message.linkLayer(2) {
+      // RFC 4861 section 7.2.5: without the override flag only what is not known.
+      let overrides = message.rest & 0x2000_0000 != 0
+      if overrides || stations[target] == nil { learn(target, at: station) }
     }
   }
 
@@ -194,7 +197,11 @@ public struct FrameChecker {
       faults.append("ARP speaks for \(message.senderAddress)")
     }
     switch message.operation {
-    case 1: if frame.destination != .broadcast { faults.append("an ARP request to one station") }
+    case 1:
+      // RFC 1122 section 2.3.2.1 (2): a poll goes to the station that is thought to have the address.
+      if frame.destination != .broadcast && frame.destination != stations[IPAddress(message.targetAddress)] {
+        faults.append("an ARP request to \(frame.destination)")
+      }
     case 2: if frame.destination != message.targetMAC { faults.append("an ARP reply to another than it names") }
     default: faults.append("ARP operation \(message.operation)")
     }
