@@ -1,6 +1,10 @@
 /// The options of a virtual network as an operator writes them, with the names and the syntax of QEMU's
 /// `-netdev user` where QEMU has the option. `VirtualNetwork` is what they mean.
 public struct NetworkOptions: Codable, Hashable, Sendable {
+  /// Whether guests have IPv4; nil for yes, unless IPv6 alone is asked for.
+  public var ipv4: Bool?
+  /// Whether guests have IPv6; nil for yes, unless IPv4 alone is asked for or the MTU is below 1280 bytes.
+  public var ipv6: Bool?
   /// The guests' IPv4 network, `ADDRESS[/LENGTH|/MASK]`; nil for 10.0.2.0/24.
   public var net: String?
   /// The gateway's address, which leads to the host's loopback; nil for the network's x.x.2.2.
@@ -9,6 +13,14 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   public var dns: String?
   /// The first address that DHCP leases; nil for the network's x.x.2.15.
   public var dhcpstart: String?
+  /// The address of the guests' IPv6 network; nil for fec0::.
+  public var ipv6Prefix: String?
+  /// The number of network bits in the guests' IPv6 addresses; nil for 64.
+  public var ipv6Prefixlen: Int?
+  /// The gateway's IPv6 address, which leads to the host's loopback; nil for the network's ::2.
+  public var ipv6Host: String?
+  /// The virtual resolver's IPv6 address; nil for the network's ::3.
+  public var ipv6Dns: String?
   /// The name that DHCP gives to guests.
   public var hostname: String?
   /// The domain that DHCP gives to guests.
@@ -30,6 +42,18 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
 
   /// QEMU's defaults.
   public init() {}
+
+  /// The name of an option that is given and makes sense only with IPv4, nil where there is none.
+  var firstIPv4Option: String? {
+    net != nil ? "net" : host != nil ? "host" : dns != nil ? "dns" : dhcpstart != nil ? "dhcpstart" : nil
+  }
+
+  /// The name of an option that is given and makes sense only with IPv6, nil where there is none.
+  var firstIPv6Option: String? {
+    ipv6Prefix != nil
+      ? "ipv6-prefix"
+      : ipv6Prefixlen != nil ? "ipv6-prefixlen" : ipv6Host != nil ? "ipv6-host" : ipv6Dns != nil ? "ipv6-dns" : nil
+  }
 }
 
 /// From whom datagrams reach a guest's port that has sent some (RFC 4787 section 5).

@@ -2,14 +2,10 @@ public import Primitives
 
 /// A virtual network whose options have been checked and whose defaults are filled in.
 public struct VirtualNetwork: Hashable, Sendable {
-  /// The guests' IPv4 network.
-  public var prefix: IPv4Prefix
-  /// The gateway's address, which leads to the host's loopback.
-  public var gateway: IPv4Address
-  /// The virtual resolver's address.
-  public var resolver: IPv4Address
-  /// The first address that DHCP leases.
-  public var firstLease: IPv4Address
+  /// What guests have of IPv4, nil for nothing.
+  public var ipv4: VirtualIPv4Network?
+  /// What guests have of IPv6, nil for nothing.
+  public var ipv6: VirtualIPv6Network?
   /// The name that DHCP gives to guests, empty for none.
   public var hostname: String
   /// The domain that DHCP gives to guests, empty for none.
@@ -35,34 +31,13 @@ public struct VirtualNetwork: Hashable, Sendable {
 
   /// Checks `options` and fills in what they leave open, by QEMU's rules and with QEMU's messages.
   public init(_ options: NetworkOptions, defaultMTU: Int = 65_520) throws(ConfigurationError) {
-    prefix = try Self.network(options.net)
-    let (network, mask) = (prefix.network.bits, prefix.mask.bits)
-    func address(
-      _ text: String?, default low: UInt32, _ path: String, _ failure: String
-    ) throws(ConfigurationError)
-      -> IPv4Address
-    {
-      guard let text else { return IPv4Address(bits: network | low & ~mask) }
-      guard let address = IPv4Address(inetAton: text) else { throw ConfigurationError(path, failure) }
-      return address
-    }
-    gateway = try address(options.host, default: 0x0202, "host", "Failed to parse host")
-    guard prefix.contains(gateway) else { throw ConfigurationError("host", "Host doesn't belong to network") }
-    resolver = try address(options.dns, default: 0x0203, "dns", "Failed to parse DNS")
-    guard resolver != gateway else { throw ConfigurationError("dns", "DNS must be different from host") }
-    firstLease = try address(options.dhcpstart, default: 0x020f, "dhcpstart", "Failed to parse DHCP start address")
-    guard prefix.contains(firstLease) else {
-      throw ConfigurationError("dhcpstart", "DHCP doesn't belong to network")
-    }
-    guard firstLease != gateway, firstLease != resolver else {
-      throw ConfigurationError("dhcpstart", "DHCP must be different from host and DNS")
-    }
-    (hostname, domainName, searchDomains) = try Self.names(options)
     mtu = options.mtu ?? defaultMTU
     guard Self.mtuRange.contains(mtu) else {
       let range = "\(Self.mtuRange.lowerBound) to \(Self.mtuRange.upperBound)"
       throw ConfigurationError("mtu", "\(mtu) is out of range; give \(range) bytes")
     }
+    (ipv4, ipv6) = try Self.families(options, mtu: mtu)
+    (hostname, domainName, searchDomains) = try Self.names(options)
     forwards = try Self.forwards(options.hostfwd)
     upstreamResolver = try options.dnsUpstream.map { text throws(ConfigurationError) in
       guard let server = Endpoint(text, defaultPort: 53), server.port > 0 else {
@@ -79,42 +54,28 @@ public struct VirtualNetwork: Hashable, Sendable {
     udpFiltering = option
   }
 
-  /// Reads `net=`, without a mask by QEMU's table of defaults.
-  private static func network(_ text: String?) throws(ConfigurationError) -> IPv4Prefix {
-    guard let text else { return IPv4Prefix(containing: IPv4Address(10, 0, 2, 0), length: 24) }
-    let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let address = IPv4Address(inetAton: parts[0]) else {
-      throw ConfigurationError("net", "Failed to parse netmask")
-    }
-    guard parts.count == 2 else {
-      return IPv4Prefix(containing: address, length: defaultLength(of: address.bits))
-    }
-    let outOfRange = ConfigurationError("net", "Invalid netmask provided (must be in range 4-32)")
-    if let length = Int(parts[1]) {
-      guard (4...32).contains(length) else { throw outOfRange }
-      return IPv4Prefix(containing: address, length: length)
-    }
-    guard let mask = IPv4Address(inetAton: parts[1]) else {
-      throw ConfigurationError("net", "Failed to parse netmask (trailing chars)")
-    }
-    // QEMU takes a mask with holes, too; no route to such a network could be described to a guest.
-    let length = (~mask.bits).leadingZeroBitCount
-    guard (4...32).contains(length), mask.bits.trailingZeroBitCount == 32 - length else { throw outOfRange }
-    return IPv4Prefix(containing: address, length: length)
-  }
+  /// The shortest MTU that IPv6 works with (RFC 8200 section 5).
+  static let minimumIPv6MTU = 1280
 
-  /// The prefix length that QEMU gives a network without one. The order of the tests is QEMU's, and so is the range
-  /// of the one for "class C", which leaves 192/3 but for 192.168/16 and 198.18/15 with 28 bits.
-  private static func defaultLength(of bits: UInt32) -> Int {
-    switch bits {
-    case let bits where bits & 0x8000_0000 == 0: 8
-    case let bits where bits & 0xfff0_0000 == 0xac10_0000: 12
-    case let bits where bits & 0xc000_0000 == 0x8000_0000: 16
-    case let bits where bits & 0xffff_0000 == 0xc0a8_0000: 16
-    case let bits where bits & 0xfffe_0000 == 0xc612_0000: 15
-    case let bits where bits & 0xe000_0000 == 0xe000_0000: 24
-    default: 28
+  /// The families that guests have. By QEMU's rule a family that alone is asked for is the only one.
+  private static func families(
+    _ options: NetworkOptions, mtu: Int
+  ) throws(ConfigurationError) -> (VirtualIPv4Network?, VirtualIPv6Network?) {
+    let hasIPv4 = options.ipv4 ?? (options.ipv6 != true)
+    let hasIPv6 = options.ipv6 ?? (options.ipv4 != true)
+    guard hasIPv4 || hasIPv6 else { throw ConfigurationError("ipv4, ipv6", "IPv4 and IPv6 disabled") }
+    if !hasIPv4, let name = options.firstIPv4Option {
+      throw ConfigurationError(name, "IPv4 disabled but netmask/host/dns provided")
     }
+    if !hasIPv6, let name = options.firstIPv6Option {
+      throw ConfigurationError(name, "IPv6 disabled but prefix/host6/dns6 provided")
+    }
+    // A small MTU quietly costs IPv6 only those who have not asked for it.
+    guard mtu >= minimumIPv6MTU || !hasIPv6 || hasIPv4 && options.ipv6 == nil && options.firstIPv6Option == nil else {
+      throw ConfigurationError("mtu", "\(mtu) is too small for IPv6; give \(minimumIPv6MTU) or more, or ipv6=off")
+    }
+    let ipv4 = hasIPv4 ? try VirtualIPv4Network(options) : nil
+    return (ipv4, hasIPv6 && mtu >= minimumIPv6MTU ? try VirtualIPv6Network(options) : nil)
   }
 
   /// Checks the names that DHCP gives out.

@@ -4,6 +4,28 @@ import Configuration
 /// The options of the network, by the names of QEMU's `-netdev user` where QEMU has them.
 struct NetworkArguments: ParsableArguments {
   @Option(
+    name: .customLong("user"),
+    help: ArgumentHelp(
+      "The options of a '-netdev user,...' of QEMU, in one word; options beside it come before it (default: none).",
+      valueName: "string"))
+  var user: String?
+
+  @Option(
+    name: .customLong("ipv4"),
+    help: ArgumentHelp(
+      "Whether guests have IPv4 (default: on, unless IPv6 alone is asked for).", valueName: "on|off"),
+    transform: readSwitch)
+  var ipv4: Bool?
+
+  @Option(
+    name: .customLong("ipv6"),
+    help: ArgumentHelp(
+      "Whether guests have IPv6 (default: on, unless IPv4 alone is asked for or the MTU is below 1280).",
+      valueName: "on|off"),
+    transform: readSwitch)
+  var ipv6: Bool?
+
+  @Option(
     name: .customLong("net"),
     help: ArgumentHelp("The guests' network (default: 10.0.2.0/24).", valueName: "address[/length]"))
   var net: String?
@@ -24,6 +46,31 @@ struct NetworkArguments: ParsableArguments {
     help: ArgumentHelp(
       "The first of 16 addresses that DHCP leases (default: the network's x.x.2.15).", valueName: "address"))
   var dhcpstart: String?
+
+  @Option(
+    name: .customLong("ipv6-prefix"),
+    help: ArgumentHelp("The guests' IPv6 network (default: fec0::).", valueName: "address"))
+  var ipv6Prefix: String?
+
+  @Option(
+    name: .customLong("ipv6-prefixlen"),
+    help: ArgumentHelp(
+      "The bits of the guests' addresses that name their network; guests make addresses of their own only with 64 "
+        + "(default: 64).", valueName: "bits"))
+  var ipv6Prefixlen: Int?
+
+  @Option(
+    name: .customLong("ipv6-host"),
+    help: ArgumentHelp(
+      "The gateway's IPv6 address, which leads to the host's loopback (default: the network's ::2).",
+      valueName: "address"))
+  var ipv6Host: String?
+
+  @Option(
+    name: .customLong("ipv6-dns"),
+    help: ArgumentHelp(
+      "The IPv6 address of the name server that guests ask (default: the network's ::3).", valueName: "address"))
+  var ipv6Dns: String?
 
   @Option(
     name: .customLong("hostname"), help: ArgumentHelp("The name that DHCP gives to guests (default: none)."))
@@ -78,22 +125,34 @@ struct NetworkArguments: ParsableArguments {
         + "to, or the addresses and ports (default: address).", valueName: "endpoint|address|port"))
   var udpFiltering: String?
 
-  /// The options as plain values.
-  var options: NetworkOptions {
-    var options = NetworkOptions()
-    options.net = net
-    options.host = host
-    options.dns = dns
-    options.dhcpstart = dhcpstart
-    options.hostname = hostname
-    options.domainname = domainname
-    options.dnssearch = dnssearch
+  /// The options as plain values: those of `--user`, and those beside it in their place or behind them.
+  func options() throws(ConfigurationError) -> NetworkOptions {
+    var options = try user.map { text throws(ConfigurationError) in try NetworkOptions(user: text) } ?? NetworkOptions()
+    options.ipv4 = ipv4 ?? options.ipv4
+    options.ipv6 = ipv6 ?? options.ipv6
+    options.net = net ?? options.net
+    options.host = host ?? options.host
+    options.dns = dns ?? options.dns
+    options.dhcpstart = dhcpstart ?? options.dhcpstart
+    options.ipv6Prefix = ipv6Prefix ?? options.ipv6Prefix
+    options.ipv6Prefixlen = ipv6Prefixlen ?? options.ipv6Prefixlen
+    options.ipv6Host = ipv6Host ?? options.ipv6Host
+    options.ipv6Dns = ipv6Dns ?? options.ipv6Dns
+    options.hostname = hostname ?? options.hostname
+    options.domainname = domainname ?? options.domainname
+    options.dnssearch += dnssearch
     options.mtu = mtu
-    options.hostfwd = hostfwd
+    options.hostfwd += hostfwd
     options.dnsUpstream = dnsUpstream
     options.noHostLoopback = noHostLoopback
     options.allowLinkLocal = allowLinkLocal
     options.udpFiltering = udpFiltering
     return options
+  }
+
+  /// Reads the value of a switch.
+  private static func readSwitch(_ text: String) throws -> Bool {
+    guard let value = Bool(qemuSwitch: text) else { throw ValidationError("'\(text)' is not on or off.") }
+    return value
   }
 }

@@ -30,9 +30,9 @@ struct ProcessArguments: ParsableArguments {
   var peek = PeekOption.automatic
 
   /// The options as plain values, with those of the network.
-  func options(network: NetworkArguments, defaultLevel: LogLevel) -> ServiceOptions {
+  func options(network: NetworkArguments, defaultLevel: LogLevel) throws(ConfigurationError) -> ServiceOptions {
     var options = ServiceOptions()
-    options.network = network.options
+    options.network = try network.options()
     options.readyDescriptor = readyDescriptor
     options.pidFile = pidFile
     options.logLevel = logLevel ?? defaultLevel

@@ -53,7 +53,7 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let status = try Service.run(
       try QEMUCommandLine(command), netdev: netdev, nic: nic,
-      options: process.options(network: network, defaultLevel: .warning))
+      options: try process.options(network: network, defaultLevel: .warning))
     guard status == 0 else { throw ExitCode(status) }
   }
 }

@@ -48,7 +48,7 @@ struct ServeCommand: ParsableCommand {
   }
 
   func run() throws {
-    var options = process.options(network: network, defaultLevel: .info)
+    var options = try process.options(network: network, defaultLevel: .info)
     options.links = links
     try Service.serve(options)
   }

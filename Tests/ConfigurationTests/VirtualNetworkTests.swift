@@ -6,10 +6,14 @@ import Testing
 struct VirtualNetworkTests {
   @Test func `without options the network is QEMU's`() throws {
     let network = try VirtualNetwork(NetworkOptions())
-    #expect(network.prefix.description == "10.0.2.0/24")
-    #expect(network.gateway == IPv4Address(10, 0, 2, 2))
-    #expect(network.resolver == IPv4Address(10, 0, 2, 3))
-    #expect(network.firstLease == IPv4Address(10, 0, 2, 15))
+    let ipv4 = try #require(network.ipv4)
+    #expect(ipv4.prefix.description == "10.0.2.0/24")
+    #expect(ipv4.gateway == IPv4Address(10, 0, 2, 2))
+    #expect(ipv4.resolver == IPv4Address(10, 0, 2, 3))
+    #expect(ipv4.firstLease == IPv4Address(10, 0, 2, 15))
+    let ipv6 = try #require(network.ipv6)
+    #expect(ipv6.prefix.description == "fec0::/64")
+    #expect(ipv6.gateway.description == "fec0::2" && ipv6.resolver.description == "fec0::3")
     #expect(network.mtu == 65_520)
     #expect(network.upstreamResolver == nil)
     #expect(network.allowsHostLoopback && !network.allowsLinkLocal)
@@ -42,11 +46,49 @@ struct VirtualNetworkTests {
   ) throws {
     var options = NetworkOptions()
     options.net = net
-    let network = try VirtualNetwork(options)
+    let network = try #require(VirtualNetwork(options).ipv4)
     #expect(network.prefix.description == prefix)
     #expect(network.gateway.description == gateway)
     #expect(network.resolver.description == resolver)
     #expect(network.firstLease.description == firstLease)
+  }
+
+  @Test(
+    arguments: [
+      (nil, nil, true, true), (true, nil, true, false), (nil, true, false, true), (false, nil, false, true),
+      (nil, false, true, false), (true, true, true, true),
+    ] as [(Bool?, Bool?, Bool, Bool)])
+  func `a family that alone is asked for is the only one`(
+    ipv4: Bool?, ipv6: Bool?, hasIPv4: Bool, hasIPv6: Bool
+  ) throws {
+    var options = NetworkOptions()
+    (options.ipv4, options.ipv6) = (ipv4, ipv6)
+    let network = try VirtualNetwork(options)
+    #expect((network.ipv4 != nil, network.ipv6 != nil) == (hasIPv4, hasIPv6))
+  }
+
+  @Test func `an MTU too small for IPv6 leaves IPv4 alone`() throws {
+    var options = NetworkOptions()
+    options.mtu = 1279
+    let network = try VirtualNetwork(options)
+    #expect(network.ipv4 != nil && network.ipv6 == nil)
+  }
+
+  @Test(
+    arguments: [
+      ("2001:db8:7::", nil, "2001:db8:7::/64", "2001:db8:7::2", "2001:db8:7::3"),
+      ("2001:db8::1:0", 112, "2001:db8::1:0/112", "2001:db8::1:2", "2001:db8::1:3"),
+      ("fd00::99", 8, "fd00::/8", "fd00::2", "fd00::3"),
+    ] as [(String, Int?, String, String, String)])
+  func `IPv6 addresses follow the prefix`(
+    address: String, length: Int?, prefix: String, gateway: String, resolver: String
+  ) throws {
+    var options = NetworkOptions()
+    (options.ipv6Prefix, options.ipv6Prefixlen) = (address, length)
+    let network = try #require(VirtualNetwork(options).ipv6)
+    #expect(network.prefix.description == prefix)
+    #expect(network.gateway.description == gateway)
+    #expect(network.resolver.description == resolver)
   }
 
   /// A wrong option: how to set it, and the message it brings.
@@ -75,6 +117,18 @@ struct VirtualNetworkTests {
     Mistake("dhcpstart: Failed to parse DHCP start address") { $0.dhcpstart = "first" },
     Mistake("dhcpstart: DHCP doesn't belong to network") { $0.dhcpstart = "10.0.3.15" },
     Mistake("dhcpstart: DHCP must be different from host and DNS") { $0.dhcpstart = "10.0.2.3" },
+    Mistake("ipv6-prefix: Failed to parse IPv6 prefix") { $0.ipv6Prefix = "fec0::/64" },
+    Mistake("ipv6-prefixlen: Invalid IPv6 prefix provided (IPv6 prefix length must be between 0 and 126)") {
+      $0.ipv6Prefixlen = 127
+    },
+    Mistake("ipv6-host: Failed to parse IPv6 host") { $0.ipv6Host = "10.0.2.2" },
+    Mistake("ipv6-host: IPv6 Host doesn't belong to network") { $0.ipv6Host = "fec0:0:0:1::2" },
+    Mistake("ipv6-dns: Failed to parse IPv6 DNS") { $0.ipv6Dns = "dns" },
+    Mistake("ipv6-dns: IPv6 DNS must be different from IPv6 host") { $0.ipv6Dns = "fec0::2" },
+    Mistake("ipv4, ipv6: IPv4 and IPv6 disabled") { ($0.ipv4, $0.ipv6) = (false, false) },
+    Mistake("net: IPv4 disabled but netmask/host/dns provided") { ($0.ipv6, $0.net) = (true, "10.0.2.0/24") },
+    Mistake("ipv6-host: IPv6 disabled but prefix/host6/dns6 provided") { ($0.ipv4, $0.ipv6Host) = (true, "fec0::2") },
+    Mistake("mtu: 1279 is too small for IPv6; give 1280 or more, or ipv6=off") { ($0.ipv6, $0.mtu) = (true, 1279) },
     Mistake("hostname: 'vhostname' parameter cannot exceed 255 bytes") {
       $0.hostname = String(repeating: "a", count: 256)
     },
@@ -106,7 +160,7 @@ struct VirtualNetworkTests {
   @Test func `the resolver may lie outside the network`() throws {
     var options = NetworkOptions()
     options.dns = "192.0.2.53"
-    #expect(try VirtualNetwork(options).resolver == IPv4Address(192, 0, 2, 53))
+    #expect(try VirtualNetwork(options).ipv4?.resolver == IPv4Address(192, 0, 2, 53))
   }
 
   @Test(arguments: [

@@ -50,13 +50,18 @@ struct Setup: ~Copyable {
       observer: LogObserver(logger: logger), seed: try ProcessControl.randomSeed())
     var loop = try NetworkLoop(
       stack: stack, links: links, queue: queue, signals: signals, mailbox: try Mailbox(), logger: logger)
-    for forward in network.forwards { try loop.open(forward, firstLease: network.firstLease) }
+    for forward in network.forwards { try loop.open(forward, firstLease: network.ipv4?.firstLease) }
     if let server = network.upstreamResolver {
       loop.setResolvers([server])
     } else {
       try loop.followHostResolvers()
     }
-    logger.info("network \(network.prefix), gateway \(network.gateway), name server \(network.resolver)")
+    if let ipv4 = network.ipv4 {
+      logger.info("network \(ipv4.prefix), gateway \(ipv4.gateway), name server \(ipv4.resolver)")
+    }
+    if let ipv6 = network.ipv6 {
+      logger.info("network \(ipv6.prefix), gateway \(ipv6.gateway), name server \(ipv6.resolver)")
+    }
     return loop
   }
 
@@ -99,8 +104,11 @@ struct Setup: ~Copyable {
 
 extension NetworkLoop where Host: ~Copyable {
   /// Begins to forward a port of the host; a guest address left open is the first lease.
-  mutating func open(_ forward: HostForward, firstLease: IPv4Address) throws(ServiceError) {
-    let guest = Endpoint(forward.guestAddress ?? IPAddress(firstLease), port: forward.guestPort)
+  mutating func open(_ forward: HostForward, firstLease: IPv4Address?) throws(ServiceError) {
+    guard let address = forward.guestAddress ?? firstLease.map({ IPAddress($0) }) else {
+      throw ServiceError("hostfwd '\(forward)' needs the guest's address: without IPv4 there are no leases")
+    }
+    let guest = Endpoint(address, port: forward.guestPort)
     let transport: Transport = forward.transport == .tcp ? .tcp : .udp
     do throws(CommandError) {
       let forward = PortForward(transport: transport, host: forward.host, guest: guest)
@@ -153,10 +161,15 @@ extension NetworkSettings {
   /// The settings of a checked network.
   init(_ network: VirtualNetwork) {
     self.init()
-    ipv4Prefix = network.prefix
-    ipv4Gateway = network.gateway
-    ipv4Resolver = network.resolver
-    ipv4FirstLease = network.firstLease
+    isIPv4Enabled = network.ipv4 != nil
+    if let ipv4 = network.ipv4 {
+      (ipv4Prefix, ipv4Gateway, ipv4Resolver) = (ipv4.prefix, ipv4.gateway, ipv4.resolver)
+      ipv4FirstLease = ipv4.firstLease
+    }
+    isIPv6Enabled = network.ipv6 != nil
+    if let ipv6 = network.ipv6 {
+      (ipv6Prefix, ipv6Gateway, ipv6Resolver) = (ipv6.prefix, ipv6.gateway, ipv6.resolver)
+    }
     mtu = network.mtu
     hostname = network.hostname
     domainName = network.domainName

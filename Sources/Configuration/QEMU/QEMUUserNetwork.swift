@@ -1,0 +1,83 @@
+extension NetworkOptions {
+  /// Reads the value of QEMU's `-netdev user,...`, with or without `user` at its start: `key=value` items between
+  /// commas, a doubled comma for a comma, or a JSON object.
+  ///
+  /// What is said of the network device beside it (`id`) is left out.
+  public init(user text: String) throws(ConfigurationError) {
+    self.init()
+    for (key, value) in QEMUProperties(text).pairs {
+      // A word alone at the start is the kind of network; QEMU takes it for any other key's switch further on.
+      if key.isEmpty {
+        guard value == "user" || value.isEmpty else { try take(value, "on"); continue }
+      } else if key != "type" && key != "id" {
+        try take(key, value)
+      }
+    }
+  }
+
+  /// Takes one option of QEMU's, by QEMU's name. An option that may be repeated is added to those before.
+  mutating func take(_ key: String, _ value: String) throws(ConfigurationError) {
+    switch key {
+    case "ipv4": ipv4 = try Self.switched(value, key)
+    case "ipv6": ipv6 = try Self.switched(value, key)
+    case "net": net = value
+    case "ip": net = value + "/24"  // From before `net`.
+    case "host": host = value
+    case "dns": dns = value
+    case "dhcpstart": dhcpstart = value
+    case "ipv6-prefix": ipv6Prefix = value
+    case "ipv6-prefixlen": ipv6Prefixlen = try Self.number(value, key)
+    case "ipv6-net":
+      let parts = value.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+      ipv6Prefix = String(parts[0])
+      if parts.count == 2 { ipv6Prefixlen = try Self.number(parts[1], key) }
+    case "ipv6-host": ipv6Host = value
+    case "ipv6-dns": ipv6Dns = value
+    case "hostname": hostname = value
+    case "domainname": domainname = value
+    case "dnssearch": dnssearch.append(value)
+    case "hostfwd": hostfwd.append(value)
+    default:
+      guard !Self.unserved.contains(key) else {
+        throw ConfigurationError("user.\(key)", "'\(value)' is a service that Culvert does not have yet; leave it out")
+      }
+      throw ConfigurationError("user.\(key)", "there is no such option; give \(Self.served.joined(separator: ", "))")
+    }
+  }
+
+  /// The names that QEMU documents, of those that `take` takes.
+  static let served = [
+    "ipv4", "ipv6", "net", "host", "dns", "dhcpstart", "ipv6-prefix", "ipv6-prefixlen", "ipv6-host", "ipv6-dns",
+    "hostname", "domainname", "dnssearch", "hostfwd",
+  ]
+
+  /// Options of QEMU's that there is nothing behind yet.
+  private static let unserved: Set = [
+    "restrict", "tftp", "tftp-server-name", "bootfile", "guestfwd", "smb", "smbserver",
+  ]
+
+  private static func switched(_ text: String, _ key: String) throws(ConfigurationError) -> Bool {
+    guard let value = Bool(qemuSwitch: text) else {
+      throw ConfigurationError("user.\(key)", "'\(text)' is not on or off")
+    }
+    return value
+  }
+
+  private static func number(_ text: some StringProtocol, _ key: String) throws(ConfigurationError) -> Int {
+    guard let number = Int(text), number >= 0 else {
+      throw ConfigurationError("user.\(key)", "'\(text)' is not a number")
+    }
+    return number
+  }
+}
+
+extension Bool {
+  /// Reads a switch as QEMU writes them: `on`, `yes`, `true` or `y`, and their opposites.
+  public init?(qemuSwitch text: String) {
+    switch text {
+    case "on", "yes", "true", "y": self = true
+    case "off", "no", "false", "n": self = false
+    default: return nil
+    }
+  }
+}
