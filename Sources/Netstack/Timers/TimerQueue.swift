@@ -12,8 +12,9 @@ struct TimerQueue: ~Copyable {
     /// When the entry comes up; never later than the flow's deadline.
     var due: Instant
     var flow: UInt32
-    /// How much later than that the flow's deadline is, in units of 1.024 microseconds, rounded up.
+    /// How much later than that the flow's deadline is, in units of 2.048 microseconds, rounded up.
     private var delay: UInt32 = 0
+    private static var unitShift: Int64 { 11 }
 
     init(_ flow: UInt32, due: Instant) {
       self.flow = flow
@@ -21,12 +22,12 @@ struct TimerQueue: ~Copyable {
     }
 
     /// The flow's deadline, up to a unit of the delay late.
-    var deadline: Instant { due + Interval(nanoseconds: Int64(delay) << 10) }
+    var deadline: Instant { due + Interval(nanoseconds: Int64(delay) << Self.unitShift) }
 
     /// Notes a deadline that is not earlier than the entry comes up.
-    /// - Returns: false where it is too far away to be noted (73 minutes).
+    /// - Returns: false where it is too far away to be noted: 146 minutes, more than a connection may be idle.
     mutating func postpone(to deadline: Instant) -> Bool {
-      let units = ((deadline - due).nanoseconds + 1023) >> 10
+      let units = ((deadline - due).nanoseconds + (1 << Self.unitShift) - 1) >> Self.unitShift
       guard units <= Int64(UInt32.max) else { return false }
       delay = UInt32(units)
       return true
