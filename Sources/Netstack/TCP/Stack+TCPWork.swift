@@ -233,7 +233,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let headers = PacketHeader.internetLength(family) + TCPHeader.minimumLength + tcp[slot].optionLength
     let size = min(tcp[slot].segmentSize, path.mtu - headers, permit.byteCount)
     let request = SlotRequest(
-      port: path.port, maximumSlots: (permit.byteCount + size - 1) / size,
+      port: path.port, maximumSlots: min((permit.byteCount + size - 1) / size, Int(tcp[slot].readLimit)),
       headerLength: EthernetHeader.length + headers, payloadLength: size)
     guard let run = reserve(request, in: &sink) else { return .noRoom }
     let offered = min(permit.byteCount, run.count * size)
@@ -243,6 +243,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .bytes(let count) where permit.isSilly && count == offered:
       tcp[slot].sillyWindowFound(at: now)
     case .bytes(let count):
+      tcp[slot].adaptReadLimit(toSegments: (count + size - 1) / size, isFull: count == offered)
+      sumPayloads(of: regions, size: size, byteCount: count)
       // Everything there was: more, or the end, is announced by a new event, unless the end was announced already.
       if count < offered && !tcp[slot].isReadClosed { tcp[slot].isReadable = false }
       sendSegments(slot, path, run, permit.sequence, byteCount: count, isLast: count < offered, at: now, into: &sink)
@@ -270,7 +272,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let size = run.payloadLength
     let count = (byteCount + size - 1) / size
     let last = byteCount - (count - 1) * size
-    sumPayloads(count, last: last, of: run, in: &sink)
     let headerLength = run.headerLength
     var header = tcpHeader(slot, .ack, sequence: sequence, at: now)
     var ip = packetHeader(
@@ -294,20 +295,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if tcp[slot].reassembly.isEmpty { tcp[slot].work.remove(.acknowledge) }
   }
 
-  /// The sums of the payloads of a run's first `count` slots, to `sums`.
-  private mutating func sumPayloads<Sink: FrameSink & ~Copyable>(
-    _ count: Int, last: Int, of run: borrowing SlotRun, in sink: inout Sink
-  ) {
+  /// The sums of the first `byteCount` bytes of a run's payload, of each segment for itself, to `sums`.
+  private mutating func sumPayloads(of regions: borrowing ByteRegions, size: Int, byteCount: Int) {
     sums.removeAll(keepingCapacity: true)
-    appendSums(of: sink.payload(of: run), count, last: last)
-  }
-
-  /// The regions are an argument: as a local variable the compiler puts them on the heap.
-  private mutating func appendSums(of regions: borrowing ByteRegions, _ count: Int, last: Int) {
-    for segment in 0..<count {
-      let payload = regions.bytes(segment)
+    for first in stride(from: 0, to: byteCount, by: size) {
       var sum = InternetChecksum()
-      sum.add(payload.extracting(0..<(segment == count - 1 ? last : payload.count)))
+      sum.add(regions.bytes(first / size).extracting(0..<min(size, byteCount - first)))
       sums.append(sum.folded)
     }
   }

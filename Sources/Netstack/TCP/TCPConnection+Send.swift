@@ -151,6 +151,17 @@ extension TCPConnection {
     congestionWindow = min(congestionWindow, initialWindow)
   }
 
+  // MARK: What was read
+
+  /// Room for a segment costs something even if nothing comes for it, and the windows of a connection that has moved
+  /// much leave room for a thousand: a short answer is read into a few.
+  static let smallestReadLimit: UInt16 = 16
+
+  /// A read brought so many segments, all that there was room for or fewer: the next may bring twice as many.
+  mutating func adaptReadLimit(toSegments count: Int, isFull: Bool) {
+    readLimit = max(Self.smallestReadLimit, UInt16(clamping: 2 * count), isFull ? readLimit : 0)
+  }
+
   // MARK: What was sent
 
   /// `count` bytes of payload from `sequence` on were sent, and our FIN behind them if it `finishes`.

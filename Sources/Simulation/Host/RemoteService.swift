@@ -57,6 +57,8 @@ public struct HostCalls: Hashable, Sendable {
   public var sentBytes = 0
   /// Reads from streams.
   public var receives = 0
+  /// Runs of memory offered for those reads.
+  public var offeredRegions = 0
   /// Bytes read from streams, repetitions included.
   public var receivedBytes = 0
   /// Removals from streams.

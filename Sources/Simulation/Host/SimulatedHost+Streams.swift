@@ -63,6 +63,7 @@ extension SimulatedHost {
   /// Reads without removing.
   public mutating func receive(_ flow: FlowID, skipping: Int, into regions: inout ByteRegions) -> HostRead {
     calls.receives += 1
+    calls.offeredRegions += regions.count
     guard let index = stream(flow, for: "receive") else { return .wouldBlock }
     if case .connecting = connections[index].state { misuse("receive while connecting", of: flow) }
     let available = connections[index].receiveBuffer.count

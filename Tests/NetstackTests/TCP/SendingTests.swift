@@ -33,6 +33,34 @@ import Testing
     }
   }
 
+  @Test func `a short answer is laid out for a few segments, a long one for more and more, however wide the windows`()
+    throws
+  {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(10), win: 65_535)
+      var sent = 0
+      // What the reads offered, and how many there were, until the guest has all of it.
+      func carry(_ count: Int) -> (regions: Int, reads: Int) {
+        let before = lab.host.calls
+        server.write(pattern(count, from: sent))
+        sent += count
+        while server.unreadByteCount > 0 {
+          let came = tcp.takeSegments()
+          guard let last = came.last else { break }
+          tcp.guest(.ack(last.seq + last.payload.count, seq: 1, win: 65_535))
+        }
+        let after = lab.host.calls
+        return (after.offeredRegions - before.offeredRegions, after.receives - before.receives)
+      }
+      // The congestion window grows to some hundreds of segments.
+      for _ in 0..<8 { _ = carry(200_000) }
+      _ = carry(100)
+      #expect(carry(100) == (16, 1))
+      // 16, 32, 64, 128 and the rest; the last finds no more.
+      #expect(carry(300_000).reads <= 6)
+    }
+  }
+
   @Test func `a link that lends a slot at a time gets the same segments`() throws {
     var options = Lab.Options()
     options.maximumSlots = 1
