@@ -53,17 +53,16 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     return min(packet - PacketHeader.internetLength(family) - ICMPv4Header.length, message.count)
   }
 
-  /// Whether a packet is itself an ICMP error, or an ICMPv6 redirect, which no error answers.
+  /// Whether a packet is, or may be, itself an ICMP error or an ICMPv6 redirect, which no error answers.
   private func isErrorMessage(_ context: PacketContext, of batch: borrowing FrameBatch) -> Bool {
-    let isV4 = context.source.family == .ipv4
-    guard context.proto == (isV4 ? .icmp : .icmpv6), context.byteCount > 0 else { return false }
     let bytes = batch.header(context.frame)
+    guard context.source.family == .ipv4 else {
+      return HeaderChainReader.mayBeError(bytes.extracting(droppingFirst: EthernetHeader.length))
+    }
+    guard context.proto == .icmp, context.byteCount > 0 else { return false }
     // The message's type lies beyond the header part: it is not known to be harmless.
     guard context.offset < bytes.count else { return true }
-    let type = bytes[context.offset]
-    return isV4
-      ? ICMPv4Type(rawValue: type).isError
-      : ICMPv6Type(rawValue: type).isError || ICMPv6Type(rawValue: type) == .redirect
+    return ICMPv4Type(rawValue: bytes[context.offset]).isError
   }
 
   /// Sends an error that quotes the first `quoteLength` bytes of `message`.

@@ -52,7 +52,8 @@ struct HeaderChainReader: ~Escapable {
 
   /// Follows the chain to its end.
   mutating func read() throws(WireError) -> HeaderChain {
-    for _ in 0..<Self.maximumHeaders {
+    // One more round for what stands at the end.
+    for _ in 0...Self.maximumHeaders {
       switch proto {
       case .hopByHopOptions:
         // RFC 8200 section 4.3: directly behind the IPv6 header or not at all.
@@ -133,5 +134,33 @@ struct HeaderChainReader: ~Escapable {
     case 2: .problem(.unrecognizedOption, pointer: place)
     default: isGroup ? .discard : .problem(.unrecognizedOption, pointer: place)
     }
+  }
+  // MARK: Errors
+
+  /// Whether the packet in `bytes`, from the IPv6 header on, is an ICMPv6 error or a redirect, which no error may answer
+  /// (RFC 4443 section 2.4 (e.1) and (e.2)). The headers are followed whatever is wrong with them; where they cannot
+  /// be, or end beyond what is there, the packet is not known to be harmless.
+  /// - Precondition: `bytes` holds the whole IPv6 header.
+  static func mayBeError(_ bytes: Span<UInt8>) -> Bool {
+    var offset = IPv6Header.length
+    var proto = IPProtocol(rawValue: bytes[6])
+    for _ in 0...maximumHeaders {
+      switch proto {
+      case .icmpv6:
+        guard offset < bytes.count else { return true }
+        let type = ICMPv6Type(rawValue: bytes[offset])
+        return type.isError || type == .redirect
+      case .hopByHopOptions, .destinationOptions, .routingHeader, .fragmentHeader:
+        guard offset + 8 <= bytes.count else { return true }
+        let isFragment = proto == .fragmentHeader
+        proto = IPProtocol(rawValue: bytes[offset])
+        // What lies in another part than the first is not seen.
+        if isFragment && bytes.bigEndian16(at: offset + 2) & 0xfff8 != 0 { return proto == .icmpv6 }
+        offset += isFragment ? IPv6FragmentHeader.length : (Int(bytes[offset + 1]) + 1) * 8
+      default:
+        return false
+      }
+    }
+    return true
   }
 }
