@@ -71,6 +71,8 @@ struct ForwardingPolicy {
       return settings.allowsHostLoopback
         ? .connect(Endpoint(IPAddress(.loopback as IPv6Address), port: destination.port)) : refused(transport)
     }
+    // The router itself has no services there.
+    if address == settings.ipv6LinkLocal { return refused(transport) }
     return isForbidden(address) ? .drop(.forbiddenDestination) : .connect(destination)
   }
 

@@ -4,6 +4,8 @@ import Wire
 /// What a guest is told by ICMP of a packet of its own (RFC 792, RFC 1812 section 5.2.7; RFC 4443 section 3).
 enum ICMPError: Hashable {
   case unreachable(RejectCode)
+  /// The source address means nothing where the packet is to go (IPv6 only).
+  case beyondScope
   /// The packet is longer than the next link takes, which is `mtu` bytes, and may not be fragmented.
   case packetTooBig(mtu: Int)
   /// The time to live, or hop limit, ran out.
@@ -22,6 +24,7 @@ enum ICMPError: Hashable {
     case .unreachable(.host): ICMPv4Header(type: .destinationUnreachable, code: .hostUnreachable)
     case .unreachable(.port): ICMPv4Header(type: .destinationUnreachable, code: .portUnreachable)
     case .unreachable(.prohibited): ICMPv4Header(type: .destinationUnreachable, code: .adminProhibited)
+    case .beyondScope: ICMPv4Header(type: .destinationUnreachable, code: .networkUnreachable)
     case .packetTooBig(let mtu): ICMPv4Header(fragmentationNeededFor: UInt16(clamping: mtu))
     case .timeExceeded: ICMPv4Header(type: .timeExceeded, code: .timeToLiveExceeded)
     case .reassemblyTimeExceeded: ICMPv4Header(type: .timeExceeded, code: .reassemblyTimeExceeded)
@@ -39,6 +42,7 @@ enum ICMPError: Hashable {
     case .unreachable(.host): ICMPv6Header(type: .destinationUnreachable, code: .addressUnreachable)
     case .unreachable(.port): ICMPv6Header(type: .destinationUnreachable, code: .portUnreachable)
     case .unreachable(.prohibited): ICMPv6Header(type: .destinationUnreachable, code: .adminProhibited)
+    case .beyondScope: ICMPv6Header(type: .destinationUnreachable, code: .beyondScope)
     case .packetTooBig(let mtu): ICMPv6Header(packetTooBigFor: UInt32(clamping: mtu))
     case .timeExceeded: ICMPv6Header(type: .timeExceeded, code: .hopLimitExceeded)
     case .reassemblyTimeExceeded: ICMPv6Header(type: .timeExceeded, code: .reassemblyTimeExceeded)

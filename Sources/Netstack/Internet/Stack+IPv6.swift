@@ -36,6 +36,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       drop(.hopLimitExceeded, on: descriptor.port)
       return sendError(.timeExceeded, context, of: batch, at: now, into: &sink)
     }
+    // RFC 4291 section 2.5.6: what comes from a link-local address leaves no link.
+    if packet.source.isLinkLocal && !packet.destination.isLinkLocal && !isOwn(packet.destination) && !isGroup {
+      drop(.badSource, on: descriptor.port)
+      return sendError(.beyondScope, context, of: batch, at: now, into: &sink)
+    }
     try receive(
       chain, context, of: batch, from: hardware, isReassembled: isReassembled, at: now, into: &sink)
   }

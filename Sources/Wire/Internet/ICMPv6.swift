@@ -91,6 +91,9 @@ public struct ICMPv6Code: ICMPNumber {
   /// Destination unreachable: forbidden by the administrator.
   @inlinable
   public static var adminProhibited: ICMPv6Code { ICMPv6Code(rawValue: 1) }
+  /// Destination unreachable: the source address means nothing there.
+  @inlinable
+  public static var beyondScope: ICMPv6Code { ICMPv6Code(rawValue: 2) }
   /// Destination unreachable: the host does not answer.
   @inlinable
   public static var addressUnreachable: ICMPv6Code { ICMPv6Code(rawValue: 3) }
