@@ -91,9 +91,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       tcp[slot].work.insert(.pump)
     }
     if readiness.contains(.writable) { tcp[slot].work.formUnion([.deliver, .updateWindow]) }
-    // A failure behind the end of the stream cannot be read: only a half-closed flow has it.
-    if readiness.contains(.failed) && tcp[slot].hostEnd == .finished && !tcp[slot].isWriteFinished {
-      tcp[slot].hostEnd = .failed
+    // Once both halves are done it says no more than that.
+    if readiness.contains(.failed) && !tcp[slot].isWriteFinished {
+      tcp[slot].hasHostFailed = true
+      // A failure behind the end of the stream cannot be read: only a half-closed flow has it.
+      if tcp[slot].hostEnd == .finished { tcp[slot].hostEnd = .failed }
     }
     enqueue(id, slot)
   }

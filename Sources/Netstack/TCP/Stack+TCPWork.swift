@@ -326,7 +326,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let deadline = (tcp[slot].timer, tcp[slot].deadline)
     tcp[slot].sendNext = tcp[slot].sendUnacknowledged
     let permit = TCPPermit(sequence: tcp[slot].sendUnacknowledged, byteCount: 1)
-    _ = sendData(id, slot, path, permit, at: now, into: &sink)
+    if case .nothing = sendData(id, slot, path, permit, at: now, into: &sink) {
+      // Nothing waits for the window, but perhaps the end of the stream does.
+      tcp[slot].startKeepAliveTimer(at: now)
+      tcp[slot].work.insert(.pump)
+      return
+    }
     (tcp[slot].timer, tcp[slot].deadline) = deadline
     tcp[slot].timedSequence = nil
   }

@@ -6,7 +6,6 @@ extension TCPConnection {
   mutating func delivered(_ count: Int, at now: Instant) {
     receiveNext += count
     bytesFromGuest += UInt64(count)
-    if count > 0 { lastProgress = now }
     // RFC 9293 section 3.8.6.3: at least every second full segment; and the window must not run dry meanwhile.
     let isDue = receiveNext - lastAcknowledgment >= 2 * segmentSize
     if isDue || receiveEdge - receiveNext < 2 * segmentSize {
@@ -24,7 +23,6 @@ extension TCPConnection {
     receiveNext += 1
     receiveEdge = SequenceNumber.later(receiveEdge, receiveNext)
     isWriteFinished = true
-    lastProgress = now
     work.insert(.acknowledge)
     switch state {
     case .established: state = .closeWait

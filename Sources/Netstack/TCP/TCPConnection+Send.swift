@@ -85,8 +85,8 @@ extension TCPConnection {
     widestSendWindow = max(widestSendWindow, window)
     windowUpdateSequence = segment.sequence
     windowUpdateAcknowledgment = segment.acknowledgment
-    // A guest whose window is closed is there as long as it says so.
-    if timer == .persist { lastProgress = now }
+    // RFC 9293 section 3.8.6, SHLD-17: a guest whose window is closed is there as long as it says so.
+    if window == 0 && !hasHostFailed { lastProgress = now }
     guard grown else { return }
     work.insert(.pump)
     if timer == .persist || timer == .sillyWindow {
@@ -109,14 +109,17 @@ extension TCPConnection {
     let outstanding = inFlight - scoreboard.byteCount(before: sendNext, in: sacked)
     let usable = min(sendWindow - inFlight, congestionWindow + limitedTransmit - outstanding)
     guard usable > 0 else {
-      if inFlight == 0 && isTimerFree { startPersist(at: now) }
+      // The window is closed, perhaps over what was in flight already.
+      if inFlight == 0 && timer != .persist { startPersist(at: now) }
       return nil
     }
     var permit = TCPPermit(sequence: sendNext, byteCount: usable - usable % segmentSize)
     if usable < segmentSize {
       guard inFlight == 0 else { return nil }
       permit.byteCount = usable
-      permit.isSilly = usable * 2 < min(widestSendWindow, 2 * segmentSize) && !isSillyWindowOverridden
+      // RFC 9293 section 3.8.6, SHLD-16: what was sent before goes again as far as the window still lets it.
+      permit.isSilly =
+        sendNext == sendMaximum && usable * 2 < min(widestSendWindow, 2 * segmentSize) && !isSillyWindowOverridden
     }
     return limit(permit, scoreboard)
   }

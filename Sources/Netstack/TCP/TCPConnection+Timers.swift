@@ -98,9 +98,7 @@ extension TCPConnection {
 
   /// RFC 9293 section 3.8.6.1: the guest that has stopped reading may be patient, as long as it answers.
   private mutating func persistFired(at now: Instant) -> TCPTimerOutcome {
-    // One whose host peer is gone already is not waited for.
-    if hostEnd == .failed && now - lastProgress > Self.failedHostTimeout { return .abort }
-    guard now - lastProgress < Self.userTimeout else { return .abort }
+    guard now - lastProgress < (hasHostFailed ? Self.failedHostTimeout : Self.userTimeout) else { return .abort }
     backoffs = min(backoffs + 1, 10)
     let interval = min(retransmissionTimeout * Int64(1 << Int(backoffs)), Self.maximumTimeout)
     startTimer(.persist, after: interval, at: now)
@@ -132,8 +130,15 @@ extension TCPConnection {
     backoffs = min(backoffs + 1, 100)
     timedSequence = nil
     startRetransmissionTimer(at: now)
-    if isHandshake { work.insert(.synchronize) } else { beginTimeoutRecovery(&scoreboard) }
-    return .carryOn
+    guard !isHandshake else {
+      work.insert(.synchronize)
+      return .carryOn
+    }
+    beginTimeoutRecovery(&scoreboard)
+    // RFC 9293 section 3.8.6, MUST-35: the guest has closed its window over what is in flight.
+    guard sendWindow == 0 && finishSequence != sendUnacknowledged else { return .carryOn }
+    startPersist(at: now)
+    return .probe
   }
 
   /// RFC 6298 section 2: a measurement, if what was timed is acknowledged, or, where something was sent again, by the

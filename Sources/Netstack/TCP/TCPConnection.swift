@@ -114,6 +114,8 @@ struct TCPConnection {
   var isWriteFailed = false
   /// The guest's FIN was passed on.
   var isWriteFinished = false
+  /// The host has reported a failure: what its socket still holds can be read, and nothing comes behind it.
+  var hasHostFailed = false
   /// The socket is closed already, in TIME-WAIT.
   var isHostClosed = false
   /// Duplicate acknowledgments that the guest is owed, one for each segment out of order (RFC 5681 section 4.2).
@@ -125,7 +127,7 @@ struct TCPConnection {
   var deadline = Instant.never
   /// When data that came in is acknowledged at the latest.
   var acknowledgmentDeadline = Instant.never
-  /// When something last moved, for the user timeout.
+  /// When something last moved towards the guest, for the user timeout (RFC 9293 section 3.8.3).
   var lastProgress: Instant
   var timedSince = Instant.zero
 
