@@ -136,3 +136,16 @@ extension Lab {
     return (tcp, peer)
   }
 }
+
+extension Lab {
+  /// A client of a forward has come, and our SYN to the guest's port 22 is on its way: the guest's end, and the client.
+  func forwarded(_ service: RemoteService = RemoteService()) throws -> (RawConnection, Peer) {
+    let listener = Endpoint(.loopback, port: 2222)
+    try apply(.addForward(PortForward(transport: .tcp, host: listener, guest: Endpoint(guest.address, port: 22))))
+    let client = Endpoint(IPv4Address(203, 0, 113, 9), port: 40_000)
+    let tcp = rawConnection(to: client, port: 22)
+    let peer = try #require(connectClient(from: client, to: listener, service: service))
+    settle()
+    return (tcp, peer)
+  }
+}

@@ -77,7 +77,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Sets the window by the room in the host's socket; returns whether the guest should be told unasked.
   private mutating func updateWindow(_ id: FlowID, _ slot: UInt32, isWritable: Bool) -> Bool {
-    guard tcp[slot].canReceive && !tcp[slot].isWriteFailed else { return false }
+    let isOpening = tcp[slot].state == .synReceived
+    guard (tcp[slot].canReceive || isOpening) && !tcp[slot].isWriteFailed else { return false }
     let space = host.sendSpace(id)
     let gained = tcp[slot].openWindow(space: space, isWritable: isWritable)
     // The event also makes the kernel grow the buffer. It comes at once where the kernel finds that there is room, so
@@ -85,7 +86,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let window = tcp[slot].receiveEdge - tcp[slot].receiveNext
     let isLow = min(space, window) < 2 * tcp[slot].segmentSize
     if window == 0 || (isLow && tcp[slot].work.contains(.acknowledge)) { host.requestWritable(id) }
-    return gained
+    // The SYN-ACK says it in any case.
+    return gained && !isOpening
   }
 
   // MARK: The work of a connection

@@ -80,10 +80,17 @@ extension TCPConnection {
     guard acknowledges else {
       // Simultaneous open: their SYN crossed ours, which is answered by a SYN-ACK.
       state = .synReceived
-      work.insert(.synchronize)
+      work.formUnion([.updateWindow, .synchronize])
       return .carryOn
     }
+    return completeActiveOpen(segment, at: now)
+  }
+
+  /// The guest's SYN-ACK, to our SYN or, where both have sent one, to our SYN-ACK (RFC 9293 figures 6 and 8).
+  private mutating func completeActiveOpen(_ segment: TCPArrival, at now: Instant) -> TCPOutcome {
     sendUnacknowledged = segment.acknowledgment
+    // RFC 7323 section 2.2: the window of a SYN is not scaled.
+    sendWindow = Int(segment.window)
     windowUpdateAcknowledgment = segment.acknowledgment
     takeRoundTripSample(segment, at: now)
     establish(at: now)
@@ -200,6 +207,9 @@ extension TCPConnection {
     guard !segment.flags.contains(.rst) else { return unacceptableReset(segment) }
     if state == .synReceived && segment.flags.contains(.syn) && segment.sequence == initialReceive {
       renewTimestamp(segment)
+      if isInbound && segment.flags.contains(.ack) && segment.acknowledgment == initialSend + 1 {
+        return completeActiveOpen(segment, at: now)
+      }
       work.insert(.synchronize)
       return .carryOn
     }

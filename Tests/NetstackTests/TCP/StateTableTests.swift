@@ -88,7 +88,7 @@ import Testing
 
   private func connection(in state: State, _ lab: Lab) throws -> RawConnection {
     lab.host.services[.server] = RemoteService(state == .connecting ? .isSilent : .accepts)
-    if state == .synSent { return try forwarded(lab) }
+    if state == .synSent { return try lab.forwarded().0 }
     let tcp = lab.rawConnection(to: .server)
     guard state != .connecting && state != .synReceived else {
       tcp.guest(.syn(.mss(1460)))
@@ -112,18 +112,6 @@ import Testing
       tcp.guest(.fin(seq: 1, ack: 2))
     case .connecting, .synSent, .synReceived, .established: break
     }
-    lab.settle()
-    return tcp
-  }
-
-  /// A client of a forward has come, and the guest's answer to our SYN is waited for.
-  private func forwarded(_ lab: Lab) throws -> RawConnection {
-    let listener = Endpoint(.loopback, port: 2222)
-    let forward = PortForward(transport: .tcp, host: listener, guest: Endpoint(lab.guest.address, port: 22))
-    try lab.apply(.addForward(forward))
-    let client = Endpoint(IPv4Address(203, 0, 113, 9), port: 40_000)
-    let tcp = lab.rawConnection(to: client, port: 22)
-    _ = try #require(lab.connectClient(from: client, to: listener))
     lab.settle()
     return tcp
   }
