@@ -40,7 +40,8 @@ extension TCPConnection {
       growCongestionWindow(by: bytes)
     case .timeout:
       if number >= recoveryPoint { recovery = .none }
-      growCongestionWindow(by: bytes)
+      // RFC 3465 section 2.3: most of it may have arrived long ago, which is no reason for a burst.
+      growCongestionWindow(by: min(bytes, segmentSize))
     case .fast where number >= recoveryPoint:
       recovery = .none
       congestionWindow = slowStartThreshold
@@ -53,9 +54,11 @@ extension TCPConnection {
     }
   }
 
+  /// RFC 5681 section 3.1, by the bytes acknowledged (RFC 3465) as Linux does it: guests acknowledge what their drivers
+  /// have merged, and one segment for each acknowledgment would never fill a window.
   private mutating func growCongestionWindow(by bytes: Int) {
     if congestionWindow < slowStartThreshold {
-      congestionWindow += bytes
+      congestionWindow = min(congestionWindow + bytes, slowStartThreshold)
     } else {
       congestionWindow += max(1, segmentSize * bytes / max(congestionWindow, 1))
     }
@@ -84,7 +87,8 @@ extension TCPConnection {
     recoveryPoint = sendMaximum
     highRetransmitted = sendUnacknowledged
     sendNext = sendMaximum
-    slowStartThreshold = max(inFlight / 2, 2 * segmentSize)
+    // RFC 5681 section 3.2, (2): what limited transmit has sent beyond the congestion window does not count.
+    slowStartThreshold = max(min(inFlight, congestionWindow) / 2, 2 * segmentSize)
     congestionWindow = slowStartThreshold
     if !agreed.contains(.selectiveAcknowledgments) {
       congestionWindow += Int(Self.duplicateThreshold) * segmentSize

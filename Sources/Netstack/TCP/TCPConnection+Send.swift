@@ -42,10 +42,10 @@ extension TCPConnection {
     return true
   }
 
-  /// RFC 5681 section 2: what makes an acknowledgment a duplicate. One that reports blocks is judged by what they tell
-  /// (RFC 6675 section 2).
+  /// RFC 5681 section 2: what makes an acknowledgment a duplicate. Where blocks are reported only they tell of a loss
+  /// (RFC 6675 section 2): one without any is an answer to something else, or was repeated by the network.
   private func isDuplicate(_ segment: TCPArrival, window: Int) -> Bool {
-    segment.length == 0 && segment.options.sackBlocks.isEmpty && sendMaximum > sendUnacknowledged
+    segment.length == 0 && !agreed.contains(.selectiveAcknowledgments) && sendMaximum > sendUnacknowledged
       && window == sendWindow
       && (timer == .retransmission || timer == .lossProbe)
   }

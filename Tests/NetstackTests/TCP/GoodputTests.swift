@@ -12,8 +12,8 @@ import Testing
     loss 0 rtt 50: 571 1600
     loss 10 rtt 1: 19047 66666
     loss 10 rtt 50: 380 1333
-    loss 50 rtt 1: 628 7843
-    loss 50 rtt 50: 160 156
+    loss 50 rtt 1: 890 7692
+    loss 50 rtt 50: 145 153
     """
 
   @Test func `goodput towards the guest is as it was measured`() {

@@ -128,10 +128,11 @@ import Testing
     try withLab { lab in
       let (tcp, server) = try tenInFlight(lab)
       server.write(pattern(10_000, from: 10_000))
-      // The congestion window is full with ten. Two that have arrived make room for two (step 3.3), with twelve out
-      // the third shows the loss, and six may be on their way (step 4.2): the hole, the tenth, and four new ones.
+      // The congestion window is full with ten. Two that have arrived make room for two (step 3.3), which do
+      // not count for the flight; the third shows the loss, and five may be on their way (step 4.2): the hole, the tenth,
+      // and three new ones.
       for end in stride(from: 2001, through: 9001, by: 1000) { tcp.guest(.sack(1, 1001..<end, seq: 1)) }
-      #expect(tcp.takeSegments().map(\.seq) == [10_001, 11_001, 1, 12_001, 13_001])
+      #expect(tcp.takeSegments().map(\.seq) == [10_001, 11_001, 1, 12_001])
     }
   }
 
