@@ -39,7 +39,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func setResolvers<Sink: FrameSink & ~Copyable>(_ resolvers: [Endpoint], into sink: inout Sink) {
     guard resolvers != policy.resolvers else { return }
     policy.resolvers = resolvers
-    endResolverFlows()
+    forgetResolver()
   }
 
   // MARK: Clients
@@ -128,11 +128,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     var free: Endpoint?
     for attempt in 0..<Self.appearanceAttempts {
       if attempt > 0 { remote.port = otherPort(for: client, attempt) }
-      guard let other = flows.find(FlowKey(transport, guest: forward.guest, remote: remote)) else {
+      guard let (_, other) = flows.find(FlowKey(transport, guest: forward.guest, remote: remote)) else {
         free = free ?? remote
         continue
       }
-      if case .udp(let slot) = flows.slot(of: other), case .forwarded(_, client, _) = udp[slot].kind { return remote }
+      if case .udp(let slot) = other, case .forwarded(_, client, _) = udp[slot].kind { return remote }
     }
     return free
   }
@@ -175,11 +175,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ listener: FlowID, _ forward: PortForward, client: Endpoint, local: IPAddress?, at now: Instant
   ) -> (FlowID, UInt32)? {
     guard let remote = appearance(of: client, .udp, forward) else { return nil }
-    let key = FlowKey(.udp, guest: forward.guest, remote: remote)
-    if let id = flows.find(key), case .udp(let slot) = flows.slot(of: id) { return (id, slot) }
+    if let found = findUDP(forward.guest, remote) { return found }
     let kind = UDPFlow.Kind.forwarded(listener: listener, client: client, local: local)
     let flow = UDPFlow(kind, guest: forward.guest, remote: remote, host: client)
+    let key = FlowKey(.udp, guest: forward.guest, remote: remote)
     guard let (id, slot) = insert(flow, key: key, at: now) else { return nil }
+    // What the guest sends to this client goes another way from now on.
+    if let (_, mapping) = findMapping(of: forward.guest) { udp[mapping].isPeerSettled = false }
     observer.opened(summary(of: flow, id))
     return (id, slot)
   }
@@ -187,8 +189,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// The flow of a client of a forward, nil where there is none.
   func findForwardedFlow(_ forward: PortForward, client: Endpoint) -> (FlowID, UInt32)? {
     guard let remote = appearance(of: client, .udp, forward) else { return nil }
-    guard let id = flows.find(FlowKey(.udp, guest: forward.guest, remote: remote)) else { return nil }
-    guard case .udp(let slot) = flows.slot(of: id), udp[slot].host == client else { return nil }
+    guard let (id, slot) = findUDP(forward.guest, remote), udp[slot].host == client else { return nil }
     return (id, slot)
   }
 }

@@ -43,7 +43,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// The flow of a guest's identifier, opened if there is none.
   private mutating func echoFlow(_ guest: Endpoint, to peer: IPAddress, at now: Instant) -> Opening {
     let key = FlowKey(.icmp, guest: guest, remote: Endpoint(.any(peer.family), port: 0))
-    if let id = flows.find(key), case .echo(let slot) = flows.slot(of: id) {
+    if case (let id, .echo(let slot))? = flows.find(key) {
       if echo[slot].lastPeer != peer { notePeer(peer, slot, id) }
       return .ready(id, slot)
     }
@@ -85,7 +85,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// Lets a request wait for the end of the batch, when all of a flow's go out together.
   private mutating func queue(_ context: PacketContext, on id: FlowID, _ slot: UInt32, at now: Instant) {
     echo[slot].neighbor = context.neighbor
-    if echo[slot].deliveries.isEmpty { touched.append(id) }
+    if echo[slot].deliveries.isEmpty {
+      touched.append(id)
+      useEcho(slot, of: id, at: now)
+    }
     let message = PayloadSlice(frame: context.frame, offset: context.offset, count: context.byteCount)
     let marks = PacketMarks(
       hopLimit: context.onwardHopLimit, dscp: context.trafficClass >> 2, mayFragment: context.mayFragment)
@@ -93,7 +96,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     datagrams.append(
       OutgoingDatagram(payload: message, destination: destination, marks: marks), to: &echo[slot].deliveries)
     echo[slot].bytesFromGuest += UInt64(context.byteCount - ICMPv4Header.length)
-    useEcho(slot, of: id, at: now)
   }
 
   private mutating func useEcho(_ slot: UInt32, of id: FlowID, at now: Instant) {

@@ -147,13 +147,13 @@ struct FlowTable: ~Copyable {
   /// The number of places that were ever used: all flows have a smaller index.
   var highWater: UInt32 { UInt32(entries.count) }
 
-  /// The flow with `key`.
-  func find(_ key: FlowKey) -> FlowID? {
+  /// The flow with `key`, and its state.
+  func find(_ key: FlowKey) -> (id: FlowID, slot: FlowSlot)? {
     var position = home(of: key)
     while index[position] != 0 {
       let place = index[position] - 1
-      if entries[Int(place)].key == key {
-        return FlowID(index: place, generation: entries[Int(place)].generation)
+      if entries[Int(place)].key == key, let slot = entries[Int(place)].slot {
+        return (FlowID(index: place, generation: entries[Int(place)].generation), slot)
       }
       position = (position + 1) & (index.count - 1)
     }

@@ -27,8 +27,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if arrival.flags.contains(.syn), let mss = arrival.options.mss {
       raiseMTU(of: context.neighbor, to: Int(mss) + headerAllowance(guest))
     }
-    guard let id = flows.find(FlowKey(.tcp, guest: guest, remote: remote)), case .tcp(let slot) = flows.slot(of: id)
-    else {
+    guard case (let id, .tcp(let slot))? = flows.find(FlowKey(.tcp, guest: guest, remote: remote)) else {
       return openTCP(arrival, guest, remote, context, of: batch, at: now, into: &sink)
     }
     tcp[slot].neighbor = context.neighbor

@@ -19,9 +19,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let payload = PayloadSlice(
       frame: context.frame, offset: context.offset + UDPHeader.length, count: datagram.payloadLength)
     guard guest.port != 0 && remote.port != 0 else { return drop(.malformed, on: context.port) }
-    if let id = flows.find(FlowKey(.udp, guest: guest, remote: remote)) {
-      return queue(payload, on: id, to: nil, context, at: now)
+    let mapping = findMapping(of: guest)
+    if let (id, slot) = mapping, udp[slot].isSettled(for: remote) {
+      return queue(payload, on: id, slot, to: remote, context, at: now)
     }
+    if let (id, slot) = findUDP(guest, remote) { return queue(payload, on: id, slot, to: nil, context, at: now) }
     switch policy.verdict(.udp, to: remote) {
     case .local(.dhcp):
       try receiveDHCP(payload, from: hardware, on: context.port, of: batch, at: now, into: &sink)
@@ -32,8 +34,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       sendError(.unreachable(code), context, of: batch, at: now, into: &sink)
     case .connect(let target):
       guard !context.source.isAny else { return drop(.badSource, on: context.port) }
-      switch outboundFlow(guest, remote, target: target, at: now) {
-      case .flow(let id): queue(payload, on: id, to: target == remote ? remote : nil, context, at: now)
+      let isDirect = target == remote
+      switch isDirect ? map(guest, mapping, to: remote, at: now) : connect(guest, remote, to: target, at: now) {
+      case .flow(let id, let slot): queue(payload, on: id, slot, to: isDirect ? remote : nil, context, at: now)
       case .failed(let error):
         drop(error == .exhausted ? .exhausted : .hostRefused, on: context.port)
         let report = NetworkReport(error) ?? .prohibited
@@ -56,11 +59,14 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Lets a datagram wait for the end of the batch, when all of a flow's go out together.
   private mutating func queue(
-    _ payload: PayloadSlice, on id: FlowID, to destination: Endpoint?, _ context: PacketContext, at now: Instant
+    _ payload: PayloadSlice, on id: FlowID, _ slot: UInt32, to destination: Endpoint?, _ context: PacketContext,
+    at now: Instant
   ) {
-    guard case .udp(let slot) = flows.slot(of: id) else { return }
     udp[slot].neighbor = context.neighbor
-    if udp[slot].deliveries.isEmpty { touched.append(id) }
+    if udp[slot].deliveries.isEmpty {
+      touched.append(id)
+      use(slot, of: id, at: now)
+    }
     var datagram = OutgoingDatagram(payload: payload, destination: destination, marks: marks(context, of: slot))
     if case .forwarded(_, let client, let local) = udp[slot].kind {
       datagram.destination = client
@@ -68,7 +74,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     datagrams.append(datagram, to: &udp[slot].deliveries)
     udp[slot].bytesFromGuest += UInt64(payload.count)
-    use(slot, of: id, at: now)
   }
 
   /// What a guest's packet asks of the way. Where its destination stands for something of the host's own, the way
@@ -84,40 +89,51 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// The flow for what a guest sends, or why there is none.
   private enum Outbound {
-    case flow(FlowID)
+    case flow(FlowID, UInt32)
     case failed(HostError)
   }
 
-  /// The flow for what a guest sends from `guest`, opened if there is none.
-  private mutating func outboundFlow(
-    _ guest: Endpoint, _ remote: Endpoint, target: Endpoint, at now: Instant
-  ) -> Outbound {
-    guard target == remote else {
-      let flow = UDPFlow(.connected, guest: guest, remote: remote, host: target)
-      return openFlow(flow, key: FlowKey(.udp, guest: guest, remote: remote), connectedTo: target, at: now)
-    }
-    let everyone = Endpoint(.any(remote.address.family), port: 0)
-    let key = FlowKey(.udp, guest: guest, remote: everyone)
-    if let id = flows.find(key), case .udp(let slot) = flows.slot(of: id) {
-      noteRemote(remote, slot, id)
-      return .flow(id)
-    }
-    let mapping = UDPFlow(.mapping, guest: guest, remote: everyone, host: everyone)
-    let opened = openFlow(mapping, key: key, connectedTo: nil, at: now)
-    if case .flow(let id) = opened, case .udp(let slot) = flows.slot(of: id) { noteRemote(remote, slot, id) }
-    return opened
+  /// The UDP flow between two endpoints, as the guest sees them.
+  @inline(__always)
+  func findUDP(_ guest: Endpoint, _ remote: Endpoint) -> (FlowID, UInt32)? {
+    guard case (let id, .udp(let slot))? = flows.find(FlowKey(.udp, guest: guest, remote: remote)) else { return nil }
+    return (id, slot)
   }
 
-  /// Lets a mapping's new peer answer.
-  private mutating func noteRemote(_ remote: Endpoint, _ slot: UInt32, _ id: FlowID) {
-    guard !peers.isSame(udp[slot].lastPeer, remote) else { return }
+  /// The mapping of a guest's endpoint.
+  @inline(__always)
+  func findMapping(of guest: Endpoint) -> (FlowID, UInt32)? {
+    findUDP(guest, Endpoint(.any(guest.address.family), port: 0))
+  }
+
+  /// The mapping of `guest`, the one `found` or a new one, for what goes to `remote`, which may answer from now on.
+  private mutating func map(
+    _ guest: Endpoint, _ found: (FlowID, UInt32)?, to remote: Endpoint, at now: Instant
+  ) -> Outbound {
+    let outbound: Outbound
+    if let (id, slot) = found {
+      outbound = .flow(id, slot)
+    } else {
+      let everyone = Endpoint(.any(remote.address.family), port: 0)
+      outbound = openFlow(UDPFlow(.mapping, guest: guest, remote: everyone, host: everyone), connectedTo: nil, at: now)
+    }
+    guard case .flow(let id, let slot) = outbound else { return outbound }
+    if !peers.isSame(udp[slot].lastPeer, remote) { peers.insert(remote, of: id) }
     udp[slot].lastPeer = remote
-    peers.insert(remote, of: id)
+    udp[slot].isPeerSettled = true
+    return outbound
   }
 
-  private mutating func openFlow(
-    _ flow: UDPFlow, key: FlowKey, connectedTo target: Endpoint?, at now: Instant
+  /// A new flow for what goes to something of the host's.
+  private mutating func connect(
+    _ guest: Endpoint, _ remote: Endpoint, to target: Endpoint, at now: Instant
   ) -> Outbound {
+    openFlow(UDPFlow(.connected, guest: guest, remote: remote, host: target), connectedTo: target, at: now)
+  }
+
+  /// Opens a flow on a socket of its own, connected where `target` is given.
+  private mutating func openFlow(_ flow: UDPFlow, connectedTo target: Endpoint?, at now: Instant) -> Outbound {
+    let key = FlowKey(.udp, guest: flow.guest, remote: flow.remote)
     guard let (id, slot) = insert(flow, key: key, at: now) else { return .failed(.exhausted) }
     let family = (target ?? flow.remote).address.family
     var opened = host.openDatagrams(id, family: family, destination: target, preferredPort: flow.guest.port)
@@ -129,7 +145,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       return .failed(error)
     }
     observer.opened(summary(of: flow, id))
-    return .flow(id)
+    return .flow(id, slot)
   }
 
   /// Takes a flow into the tables; where they are full, the one unused for longest makes room. Nil where all are in
@@ -205,10 +221,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     return hasEnded
   }
 
-  /// Ends the flows to the virtual resolver, whose server has changed.
-  mutating func endResolverFlows() {
+  /// Ends the flows to the virtual resolver, whose server has changed. (That may have had the very address of ours that
+  /// stands for it: then it was a mapping's peer.)
+  mutating func forgetResolver() {
     for index in 0..<flows.highWater {
       guard let id = flows.id(at: index), case .udp(let slot) = flows.slot(of: id) else { continue }
+      udp[slot].isPeerSettled = false
       if udp[slot].kind == .connected && udp[slot].remote.port == UDPFlow.resolverPort { endUDP(id, slot, .finished) }
     }
   }

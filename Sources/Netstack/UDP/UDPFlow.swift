@@ -33,6 +33,9 @@ struct UDPFlow {
   var index: UInt32 = 0
   /// Whom a mapping has last sent to: it may always answer, however many the others are.
   var lastPeer: Endpoint
+  /// Whether all that goes to `lastPeer` goes through the mapping: the policy has nothing against it, and no forward
+  /// leads there. Then nobody needs to be asked again for each datagram.
+  var isPeerSettled = false
   /// Where the guest was found in the neighbor table.
   var neighbor = 0
   /// Datagrams of the current batch, as a list in the stack's `datagrams`.
@@ -51,6 +54,9 @@ struct UDPFlow {
     case .forwarded(_, let client, _): client.address == remote.address
     }
   }
+
+  /// Whether what its guest sends to `remote` is known to be the mapping's.
+  func isSettled(for remote: Endpoint) -> Bool { isPeerSettled && lastPeer == remote }
 
   /// Whether it has a socket of its own.
   var ownsSocket: Bool {

@@ -102,6 +102,31 @@ import Testing
     }
   }
 
+  @Test func `a host that the guest speaks to and that becomes a forward's client is answered by the forward`() throws {
+    try withLab { lab in
+      try forward(lab, .udp)
+      let flow = try #require(lab.datagramFlow(onPort: 8080))
+      let client = Endpoint(IPv4Address(192, 0, 2, 7), port: 40_000)
+      func isSentThroughForward() -> Bool {
+        lab.guest.sendUDP([9], from: 80, to: client)
+        lab.settle()
+        return lab.sentDatagrams.last?.local.port == 8080
+      }
+      // RFC 4787 REQ-1: the guest's own mapping, until the client asks through the forward.
+      #expect(!isSentThroughForward())
+      #expect(!isSentThroughForward())
+      lab.host.deliver([1], from: client, to: flow)
+      lab.settle()
+      #expect(lab.guest.datagrams.map(\.payload) == [[1]])
+      #expect(isSentThroughForward())
+      #expect(lab.sentDatagrams.allSatisfy { $0.destination == client })
+      // When the client has not come back for five minutes, it is a host like others again.
+      lab.advance(by: .seconds(301))
+      #expect(!isSentThroughForward())
+      #expect(lab.sentDatagrams.count == 4)
+    }
+  }
+
   @Test func `two datagram clients that look alike get their own answers`() throws {
     try withLab { lab in
       try forward(lab, .udp)

@@ -55,6 +55,21 @@ import Testing
     }
   }
 
+  @Test
+  func `a server of the virtual one's own address, as in a network within such a network, is left like any other`()
+    throws
+  {
+    try withLab { lab in
+      try lab.apply(.setResolvers([Endpoint(Self.resolver, port: 53)]))
+      lab.guest.sendUDP([1], from: 5000, to: Self.resolver, port: 53)
+      lab.settle()
+      try lab.apply(.setResolvers([Self.upstream]))
+      lab.guest.sendUDP([2], from: 5000, to: Self.resolver, port: 53)
+      lab.settle()
+      #expect(lab.sentDatagrams.map(\.destination) == [Endpoint(Self.resolver, port: 53), Self.upstream])
+    }
+  }
+
   @Test func `without a resolver, and on other ports, the virtual one refuses`() throws {
     try withLab { lab in
       lab.guest.sendUDP([1], from: 5000, to: Self.resolver, port: 53)
