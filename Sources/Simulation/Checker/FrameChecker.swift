@@ -92,7 +92,7 @@ public struct FrameChecker {
       let pair = FlowPair(
         guest: Endpoint(source, port: segment.sourcePort),
         remote: Endpoint(destination, port: segment.destinationPort))
-      witnesses[pair, default: TCPWitness()].guestSent(segment)
+      witnesses[pair, default: TCPWitness(source.family)].guestSent(segment)
     default: break
     }
   }
@@ -252,7 +252,7 @@ public struct FrameChecker {
       let pair = FlowPair(
         guest: Endpoint(destination, port: segment.destinationPort),
         remote: Endpoint(source, port: segment.sourcePort))
-      return witnesses[pair, default: TCPWitness()].stackSent(segment)
+      return witnesses[pair, default: TCPWitness(source.family)].stackSent(segment)
     case .udp: return []
     case .icmp(let message): return check(message, source.family)
     case .raw: return ["IP protocol \(proto) is not one that this stack speaks"]

@@ -6,9 +6,12 @@ import Primitives
 /// acknowledge what it did not get, take back window, exceed the guest's window or segment size, leave gaps, send
 /// other bytes the second time, speak after a reset.
 struct TCPWitness {
+  /// RFC 9293 section 3.7.1: the segment size of a guest that tells none.
+  private let defaultMSS: Int
+
   // The guest's side, as far as its segments reached the stack
   private var guestStart: SequenceNumber?
-  private var guestMSS = 536
+  private var guestMSS: Int
   private var guestScale: UInt8?
   private var guestTakesSACK = false
   private var guestHasTimestamps = false
@@ -35,6 +38,13 @@ struct TCPWitness {
   private var wasReset = false
   private var handshakeAcknowledged = false
 
+  init(_ family: IPAddress.Family) { self.init(defaultMSS: family == .ipv4 ? 536 : 1220) }
+
+  private init(defaultMSS: Int) {
+    self.defaultMSS = defaultMSS
+    guestMSS = defaultMSS
+  }
+
   // MARK: From the guest
 
   mutating func guestSent(_ segment: PlainTCP) {
@@ -60,7 +70,7 @@ struct TCPWitness {
     guard guestStart == nil || (segment.sequence != guestStart && mayBeginAgain) else { return }
     let keepsStack = segment.flags.contains(.ack)
     let previous = self
-    self = TCPWitness()
+    self = TCPWitness(defaultMSS: defaultMSS)
     if keepsStack {
       // The answer to our SYN: the stack's side has begun already.
       stackStart = previous.stackStart
@@ -69,7 +79,7 @@ struct TCPWitness {
     }
     guestStart = segment.sequence
     // RFC 9293 section 3.7.1; an MSS of zero is none, and headers are not paid for less than 48 bytes.
-    guestMSS = max(segment.mss.map { $0 == 0 ? 536 : Int($0) } ?? 536, 48)
+    guestMSS = max(segment.mss.map { $0 == 0 ? defaultMSS : Int($0) } ?? defaultMSS, 48)
     guestTakesSACK = segment.options.contains(.sackPermitted)
     guestHasTimestamps = segment.timestamps != nil
     guestScale = segment.windowScale
@@ -137,7 +147,7 @@ struct TCPWitness {
 
   private mutating func began(_ segment: PlainTCP) {
     if !segment.flags.contains(.ack) {
-      self = TCPWitness()
+      self = TCPWitness(defaultMSS: defaultMSS)
     } else {
       stream = []
       finishOffset = nil

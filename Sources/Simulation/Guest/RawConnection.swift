@@ -159,9 +159,13 @@ public final class RawConnection {
   /// The guest sends `segments`, which reach the stack in one batch.
   public func guest(_ segments: Segment...) {
     lab.settle()
-    let local = lab.guest.address(in: remote.address.family)
-    for segment in segments { lab.guest.send(.tcp(plain(segment)), from: local, to: remote.address) }
+    for segment in segments { guestQueues(segment) }
     lab.settle()
+  }
+
+  /// The guest sends `segment` in one batch with whatever else it sends before time goes on.
+  public func guestQueues(_ segment: Segment) {
+    lab.guest.send(.tcp(plain(segment)), from: lab.guest.address(in: remote.address.family), to: remote.address)
   }
 
   /// The oldest segment from the stack that no one has looked at, with the time it came.

@@ -5,9 +5,10 @@ import Testing
 
 /// What strangers and broken guests send into connections: RFC 5961, RFC 9293 section 3.10.7, RFC 4987.
 @Suite struct AttackTests {
-  @Test func `challenges are limited to ten in five seconds (RFC 5961 section 7)`() throws {
+  @Test(arguments: families)
+  func `challenges are limited to ten in five seconds (RFC 5961 section 7)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       for _ in 0..<100 { tcp.guest(.rst(seq: 100)) }
       #expect(tcp.takeSegments() == Array(repeating: tcp.acknowledgment, count: 10))
       lab.advance(by: .seconds(5))
@@ -17,12 +18,16 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    Segment(.syn, seq: 1), Segment(.syn, seq: 500), Segment(.syn, seq: -5000), Segment(.syn, seq: 1, ack: 1),
-  ])
-  func `a SYN in a connection is challenged, wherever it stands (RFC 5961 section 4.2)`(syn: Segment) throws {
+  @Test(
+    arguments: families,
+    [
+      Segment(.syn, seq: 1), Segment(.syn, seq: 500), Segment(.syn, seq: -5000), Segment(.syn, seq: 1, ack: 1),
+    ])
+  func `a SYN in a connection is challenged, wherever it stands (RFC 5961 section 4.2)`(
+    family: IPAddress.Family, syn: Segment
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       tcp.guest(syn)
       tcp.stack(.ack(1, seq: 1))
       tcp.guest(.data("on", seq: 1, ack: 1))
@@ -30,20 +35,22 @@ import Testing
     }
   }
 
-  @Test(arguments: [100_000, -100_000, -2])
-  func `a reset outside the window is ignored (RFC 5961 section 3.2)`(sequence: Int) throws {
+  @Test(arguments: families, [100_000, -100_000, -2])
+  func `a reset outside the window is ignored (RFC 5961 section 3.2)`(family: IPAddress.Family, sequence: Int) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       tcp.guest(.rst(seq: sequence))
       tcp.silence(for: .milliseconds(50))
       #expect(!server.sawReset)
     }
   }
 
-  @Test(arguments: [50, -200_000, 1 << 30])
-  func `data with an impossible acknowledgment is not taken (RFC 5961 section 5.2)`(ack: Int) throws {
+  @Test(arguments: families, [50, -200_000, 1 << 30])
+  func `data with an impossible acknowledgment is not taken (RFC 5961 section 5.2)`(
+    family: IPAddress.Family, ack: Int
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       tcp.guest(.data("evil", seq: 1, ack: ack))
       tcp.stack(.ack(1, seq: 1))
       #expect(server.bytes.isEmpty)
@@ -52,9 +59,10 @@ import Testing
     }
   }
 
-  @Test func `an acknowledgment a little old still brings its data`() throws {
+  @Test(arguments: families)
+  func `an acknowledgment a little old still brings its data`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.write("hello")
       tcp.stack(.data("hello", seq: 1, ack: 1))
       tcp.guest(.ack(6, seq: 1))
@@ -63,20 +71,23 @@ import Testing
     }
   }
 
-  @Test(arguments: [PlainTCP.Flags(), [.fin, .psh, .urg], [.syn, .fin], [.fin], [.psh]])
-  func `what no TCP sends opens nothing and is answered by nothing (RFC 9293 section 3.10.7.1)`(flags: PlainTCP.Flags) {
+  @Test(arguments: families, [PlainTCP.Flags(), [.fin, .psh, .urg], [.syn, .fin], [.fin], [.psh]])
+  func `what no TCP sends opens nothing and is answered by nothing (RFC 9293 section 3.10.7.1)`(
+    family: IPAddress.Family, flags: PlainTCP.Flags
+  ) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(Segment(flags, seq: 0))
       tcp.silence(for: .seconds(1))
       #expect(lab.openSocketCount == 0)
     }
   }
 
-  @Test func `two ends that no longer agree do not acknowledge each other for ever`() throws {
+  @Test(arguments: families)
+  func `two ends that no longer agree do not acknowledge each other for ever`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, _) = try lab.established()
+      let (tcp, _) = try lab.established(over: family)
       // Each of our answers is answered by an empty segment from outside the window.
       var answers = 0
       for _ in 0..<1000 {
@@ -120,13 +131,15 @@ import Testing
     }
   }
 
-  @Test func `connections that linger in TIME-WAIT make room for new ones, the oldest first`() throws {
+  @Test(arguments: families)
+  func `connections that linger in TIME-WAIT make room for new ones, the oldest first`(family: IPAddress.Family) throws
+  {
     var options = Lab.Options()
     options.settings.maximumFlows = 32
     try withLab(options) { lab in
-      lab.host.services[.server] = RemoteService()
+      lab.host.services[.server(family)] = RemoteService()
       for port in UInt16(3000)..<3200 {
-        let tcp = lab.rawConnection(to: .server, port: port)
+        let tcp = lab.rawConnection(to: .server(family), port: port)
         let server = try tcp.establish()
         server.finish()
         tcp.stack(.fin(seq: 1, ack: 1))
@@ -137,12 +150,15 @@ import Testing
     }
   }
 
-  @Test func `a guest that begins anew while its first SYN waits for the host is connected by the second`() {
+  @Test(arguments: families)
+  func `a guest that begins anew while its first SYN waits for the host is connected by the second`(
+    family: IPAddress.Family
+  ) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService(.acceptsAfter(.milliseconds(100)))
-      let first = lab.rawConnection(to: .server, port: 5000)
+      lab.host.services[.server(family)] = RemoteService(.acceptsAfter(.milliseconds(100)))
+      let first = lab.rawConnection(to: .server(family), port: 5000)
       first.guest(.syn(.mss(1460)))
-      let second = lab.rawConnection(to: .server, port: 5000)
+      let second = lab.rawConnection(to: .server(family), port: 5000)
       second.guest(.syn(.mss(1460)))
       lab.advance(by: .milliseconds(300))
       #expect(lab.openSocketCount == 1)

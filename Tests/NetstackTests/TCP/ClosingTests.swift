@@ -5,9 +5,10 @@ import Testing
 
 /// How connections end: RFC 9293 section 3.6, each half for itself, and resets behind everything that came before.
 @Suite struct ClosingTests {
-  @Test func `the guest's FIN ends the host's stream, and data still flows to the guest`() throws {
+  @Test(arguments: families)
+  func `the guest's FIN ends the host's stream, and data still flows to the guest`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       tcp.guest(.fin("last words", seq: 1, ack: 1))
       tcp.stack(.ack(12, seq: 1))
       #expect(server.text == "last words")
@@ -24,9 +25,10 @@ import Testing
     }
   }
 
-  @Test func `the end of the host's stream becomes a FIN, and data still flows to the host`() throws {
+  @Test(arguments: families)
+  func `the end of the host's stream becomes a FIN, and data still flows to the host`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.write("hello")
       server.finish()
       tcp.stack(.data("hello", seq: 1, ack: 1))
@@ -42,9 +44,10 @@ import Testing
     }
   }
 
-  @Test func `a FIN that is lost is sent again`() throws {
+  @Test(arguments: families)
+  func `a FIN that is lost is sent again`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.finish()
       tcp.stack(.fin(seq: 1, ack: 1))
       for milliseconds in [200, 400, 800] { tcp.stack(after: .milliseconds(Int64(milliseconds)), .fin(seq: 1, ack: 1)) }
@@ -53,9 +56,10 @@ import Testing
     }
   }
 
-  @Test func `a FIN that the guest repeats is acknowledged again`() throws {
+  @Test(arguments: families)
+  func `a FIN that the guest repeats is acknowledged again`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, _) = try lab.established()
+      let (tcp, _) = try lab.established(over: family)
       tcp.guest(.fin(seq: 1, ack: 1))
       tcp.stack(.ack(2, seq: 1))
       tcp.guest(.fin(seq: 1, ack: 1))
@@ -63,9 +67,10 @@ import Testing
     }
   }
 
-  @Test func `a FIN behind a gap waits until the gap is closed`() throws {
+  @Test(arguments: families)
+  func `a FIN behind a gap waits until the gap is closed`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       tcp.guest(.fin("world", seq: 7, ack: 1))
       tcp.stack(.ack(1, seq: 1))
       #expect(!server.sawEnd)
@@ -76,9 +81,10 @@ import Testing
     }
   }
 
-  @Test func `a FIN alone behind a gap waits until the gap is closed`() throws {
+  @Test(arguments: families)
+  func `a FIN alone behind a gap waits until the gap is closed`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       tcp.guest(.fin(seq: 6, ack: 1))
       tcp.stack(.ack(1, seq: 1))
       tcp.guest(.data("hello", seq: 1, ack: 1))
@@ -88,12 +94,13 @@ import Testing
     }
   }
 
-  @Test func `a FIN behind what the host has no room for reaches it behind that`() throws {
+  @Test(arguments: families)
+  func `a FIN behind what the host has no room for reaches it behind that`(family: IPAddress.Family) throws {
     try withLab { lab in
       var service = RemoteService(readsAtOnce: false)
       service.sendBufferSize = 4000
       service.memoryPercent = 200
-      let (tcp, server) = try lab.established(service)
+      let (tcp, server) = try lab.established(service, over: family)
       tcp.guest(
         .data(pattern(1000), seq: 1, ack: 1), .data(pattern(1000, from: 1000), seq: 1001, ack: 1),
         .data(pattern(1000, from: 2000), seq: 2001, ack: 1), .fin(seq: 3001, ack: 1))
@@ -107,9 +114,10 @@ import Testing
     }
   }
 
-  @Test func `both sides may finish at once`() throws {
+  @Test(arguments: families)
+  func `both sides may finish at once`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.finish()
       tcp.stack(.fin(seq: 1, ack: 1))
       // The guest's FIN crosses ours: CLOSING (RFC 9293 figure 13).
@@ -124,9 +132,10 @@ import Testing
 
   // MARK: Resets
 
-  @Test func `the guest's reset resets the host's peer`() throws {
+  @Test(arguments: families)
+  func `the guest's reset resets the host's peer`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       tcp.guest(.rst(seq: 1))
       tcp.silence(for: .seconds(3))
       #expect(server.sawReset)
@@ -134,9 +143,10 @@ import Testing
     }
   }
 
-  @Test func `what was acknowledged before the guest's reset still reaches the host's peer`() throws {
+  @Test(arguments: families)
+  func `what was acknowledged before the guest's reset still reaches the host's peer`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false))
+      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false), over: family)
       tcp.guest(.data("acknowledged", seq: 1, ack: 1))
       tcp.stack(.ack(13, seq: 1))
       tcp.guest(.rst(seq: 13))
@@ -150,9 +160,10 @@ import Testing
     }
   }
 
-  @Test func `data and reset in one batch reach the host's peer in that order`() throws {
+  @Test(arguments: families)
+  func `data and reset in one batch reach the host's peer in that order`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false))
+      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false), over: family)
       tcp.guest(.data("hello", seq: 1, ack: 1), .rst(seq: 6))
       server.read()
       lab.advance(by: .seconds(1))
@@ -161,9 +172,10 @@ import Testing
     }
   }
 
-  @Test func `a peer that never reads what came before a reset is given two seconds`() throws {
+  @Test(arguments: families)
+  func `a peer that never reads what came before a reset is given two seconds`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false))
+      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false), over: family)
       tcp.guest(.data("hello", seq: 1, ack: 1))
       tcp.stack(.ack(6, seq: 1))
       tcp.guest(.rst(seq: 6))
@@ -174,9 +186,10 @@ import Testing
     }
   }
 
-  @Test func `the host peer's reset reaches the guest behind all data that came before it`() throws {
+  @Test(arguments: families)
+  func `the host peer's reset reaches the guest behind all data that came before it`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 2000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 2000, over: family)
       server.write(pattern(5000))
       lab.settle()
       server.reset()
@@ -192,18 +205,20 @@ import Testing
     }
   }
 
-  @Test func `a reset without data before it reaches the guest at once`() throws {
+  @Test(arguments: families)
+  func `a reset without data before it reaches the guest at once`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.reset()
       tcp.stack(.rst(seq: 1, ack: 1))
       #expect(lab.openSocketCount == 0)
     }
   }
 
-  @Test func `a guest that writes to a reset connection is reset and gets no FIN`() throws {
+  @Test(arguments: families)
+  func `a guest that writes to a reset connection is reset and gets no FIN`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.reset()
       tcp.guest(.data("hello", seq: 1, ack: 1))
       let segments = tcp.takeSegments()
@@ -212,9 +227,12 @@ import Testing
     }
   }
 
-  @Test func `a reset that is not at the next expected number is challenged (RFC 5961 section 3.2)`() throws {
+  @Test(arguments: families)
+  func `a reset that is not at the next expected number is challenged (RFC 5961 section 3.2)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       tcp.guest(.rst(seq: 5))
       tcp.stack(.ack(1, seq: 1))
       tcp.guest(.rst(seq: 1_000_000))
@@ -225,9 +243,10 @@ import Testing
     }
   }
 
-  @Test func `after a half-close by the host a reset of the guest ends everything`() throws {
+  @Test(arguments: families)
+  func `after a half-close by the host a reset of the guest ends everything`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.finish()
       tcp.stack(.fin(seq: 1, ack: 1))
       tcp.guest(.rst(seq: 1, ack: 2))
@@ -240,8 +259,8 @@ import Testing
   // MARK: TIME-WAIT
 
   /// A connection in TIME-WAIT on the stack's side: the host's half ended first.
-  private func inTimeWait(_ lab: Lab) throws -> RawConnection {
-    let (tcp, server) = try lab.established()
+  private func inTimeWait(_ lab: Lab, _ family: IPAddress.Family) throws -> RawConnection {
+    let (tcp, server) = try lab.established(over: family)
     server.finish()
     tcp.stack(.fin(seq: 1, ack: 1))
     tcp.guest(.fin(seq: 1, ack: 2))
@@ -250,9 +269,10 @@ import Testing
     return tcp
   }
 
-  @Test func `TIME-WAIT holds no socket, answers a late FIN and lasts a minute`() throws {
+  @Test(arguments: families)
+  func `TIME-WAIT holds no socket, answers a late FIN and lasts a minute`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let tcp = try inTimeWait(lab)
+      let tcp = try inTimeWait(lab, family)
       #expect(lab.openSocketCount == 0)
       lab.advance(by: .seconds(50))
       tcp.guest(.fin(seq: 1, ack: 2))
@@ -265,21 +285,25 @@ import Testing
     }
   }
 
-  @Test func `a reset does not end TIME-WAIT (RFC 1337)`() throws {
+  @Test(arguments: families)
+  func `a reset does not end TIME-WAIT (RFC 1337)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let tcp = try inTimeWait(lab)
+      let tcp = try inTimeWait(lab, family)
       tcp.guest(.rst(seq: 2))
       tcp.silence(for: .seconds(1))
       #expect(lab.flows.map(\.state) == [.timeWait])
     }
   }
 
-  @Test func `a new SYN with a higher number reuses the connection's name in TIME-WAIT (RFC 9293 section 3.6.1)`()
+  @Test(arguments: families)
+  func `a new SYN with a higher number reuses the connection's name in TIME-WAIT (RFC 9293 section 3.6.1)`(
+    family: IPAddress.Family
+  )
     throws
   {
     try withLab { lab in
-      let old = try inTimeWait(lab)
-      let new = lab.rawConnection(to: .server, port: old.port, initialSequence: old.initialSequence + 10_000)
+      let old = try inTimeWait(lab, family)
+      let new = lab.rawConnection(to: .server(family), port: old.port, initialSequence: old.initialSequence + 10_000)
       let server = try new.establish()
       new.guest(.data("again", seq: 1, ack: 1))
       new.stack(.ack(6, seq: 1))
@@ -288,9 +312,10 @@ import Testing
     }
   }
 
-  @Test func `an old SYN in TIME-WAIT is answered with the last acknowledgment`() throws {
+  @Test(arguments: families)
+  func `an old SYN in TIME-WAIT is answered with the last acknowledgment`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let tcp = try inTimeWait(lab)
+      let tcp = try inTimeWait(lab, family)
       tcp.guest(.syn(.mss(1460)))
       tcp.stack(.ack(2, seq: 2))
       #expect(lab.host.calls.connects == 1)
@@ -299,9 +324,10 @@ import Testing
 
   // MARK: Everything
 
-  @Test func `a shutdown resets the connections and delivers what was acknowledged`() throws {
+  @Test(arguments: families)
+  func `a shutdown resets the connections and delivers what was acknowledged`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false))
+      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false), over: family)
       tcp.guest(.data("hello", seq: 1, ack: 1))
       tcp.stack(.ack(6, seq: 1))
       lab.shutDown()

@@ -5,10 +5,11 @@ import Testing
 
 /// How a connection begins: RFC 9293 section 3.5, and when the stack dares to answer.
 @Suite struct HandshakeTests {
-  @Test func `a SYN is answered once the host's connect has succeeded, not before`() {
+  @Test(arguments: families)
+  func `a SYN is answered once the host's connect has succeeded, not before`(family: IPAddress.Family) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService(.acceptsAfter(.milliseconds(30)))
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService(.acceptsAfter(.milliseconds(30)))
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(.syn(.mss(1460)))
       tcp.stack(after: .milliseconds(30), .synAck())
       tcp.guest(.ack(1, seq: 1))
@@ -16,11 +17,11 @@ import Testing
     }
   }
 
-  @Test(arguments: [RemoteService.Answer.fails(.refused), .failsAfter(.refused, .milliseconds(40))])
-  func `a refused connect becomes a reset of the SYN`(answer: RemoteService.Answer) {
+  @Test(arguments: families, [RemoteService.Answer.fails(.refused), .failsAfter(.refused, .milliseconds(40))])
+  func `a refused connect becomes a reset of the SYN`(family: IPAddress.Family, answer: RemoteService.Answer) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService(answer)
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService(answer)
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(.syn(.mss(1460)))
       lab.advance(by: .milliseconds(50))
       // RFC 9293 section 3.10.7.1: without ACK in the SYN, the reset stands at 0 and acknowledges it.
@@ -33,24 +34,29 @@ import Testing
     }
   }
 
+  /// RFC 792, RFC 1812 section 5.2.7.1, RFC 4443 section 3.1.
   @Test(arguments: [
-    (HostError.networkUnreachable, UInt8(0)), (.hostUnreachable, 1), (.timedOut, 1), (.forbidden, 13),
+    (HostError.networkUnreachable, [UInt8(0), 0]), (.hostUnreachable, [1, 3]), (.timedOut, [1, 3]),
+    (.forbidden, [13, 1]),
   ])
-  func `an unreachable host becomes an ICMP message that quotes the SYN`(error: HostError, code: UInt8) {
-    withLab { lab in
-      lab.host.services[.server] = RemoteService(.failsAfter(error, .milliseconds(10)))
-      let connection = lab.guest.connect(to: .server)
-      lab.advance(by: .seconds(1))
-      #expect(connection.unreachableCode == code)
-      #expect(!connection.wasReset)
-      #expect(lab.openSocketCount == 0)
+  func `an unreachable host becomes an ICMP message that quotes the SYN`(error: HostError, codes: [UInt8]) {
+    for (family, code) in zip(families, codes) {
+      withLab { lab in
+        lab.host.services[.server(family)] = RemoteService(.failsAfter(error, .milliseconds(10)))
+        let connection = lab.guest.connect(to: .server(family))
+        lab.advance(by: .seconds(1))
+        #expect(connection.unreachableCode == code)
+        #expect(!connection.wasReset)
+        #expect(lab.openSocketCount == 0)
+      }
     }
   }
 
-  @Test func `a repeated SYN while the host connects opens no second connection`() {
+  @Test(arguments: families)
+  func `a repeated SYN while the host connects opens no second connection`(family: IPAddress.Family) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService(.acceptsAfter(.milliseconds(30)))
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService(.acceptsAfter(.milliseconds(30)))
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(.syn(.mss(1460)))
       lab.advance(by: .milliseconds(10))
       tcp.guest(.syn(.mss(1460)), .syn(.mss(1460)))
@@ -60,10 +66,11 @@ import Testing
     }
   }
 
-  @Test func `a repeated SYN after the answer gets the same answer again`() {
+  @Test(arguments: families)
+  func `a repeated SYN after the answer gets the same answer again`(family: IPAddress.Family) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(.syn(.mss(1460), .windowScale(7)))
       tcp.stack(.synAck())
       tcp.guest(.syn(.mss(1460), .windowScale(7)))
@@ -72,10 +79,11 @@ import Testing
     }
   }
 
-  @Test func `an unanswered SYN-ACK is repeated with doubled intervals (RFC 6298 section 5.5)`() {
+  @Test(arguments: families)
+  func `an unanswered SYN-ACK is repeated with doubled intervals (RFC 6298 section 5.5)`(family: IPAddress.Family) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(.syn(.mss(1460)))
       tcp.stack(.synAck())
       for seconds in [1, 2, 4, 8] { tcp.stack(after: .seconds(Int64(seconds)), .synAck()) }
@@ -85,10 +93,11 @@ import Testing
     }
   }
 
-  @Test func `a guest that never completes the handshake is given up and the host's socket closed`() {
+  @Test(arguments: families)
+  func `a guest that never completes the handshake is given up and the host's socket closed`(family: IPAddress.Family) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(.syn(.mss(1460)))
       lab.advance(by: .seconds(300))
       #expect(tcp.takeSegments().last?.flags.contains(.rst) == true)
@@ -97,10 +106,11 @@ import Testing
     }
   }
 
-  @Test func `a reset while the host connects abandons the attempt`() {
+  @Test(arguments: families)
+  func `a reset while the host connects abandons the attempt`(family: IPAddress.Family) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService(.isSilent)
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService(.isSilent)
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(.syn(.mss(1460)))
       tcp.guest(.rst(seq: 1))
       tcp.silence(for: .seconds(1))
@@ -108,38 +118,45 @@ import Testing
     }
   }
 
-  @Test func `data in the same batch as the handshake's ACK is not lost`() throws {
+  @Test(arguments: families)
+  func `data in the same batch as the handshake's ACK is not lost`(family: IPAddress.Family) throws {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(.syn(.mss(1460)))
       tcp.stack(.synAck())
       tcp.guest(.ack(1, seq: 1), .data("hello", seq: 1, ack: 1), .fin(" world", seq: 6, ack: 1))
       tcp.stack(.ack(13, seq: 1))
-      let server = try #require(lab.peers(at: .server).first)
+      let server = try #require(lab.peers(at: .server(family)).first)
       #expect(server.bytes == Array("hello world".utf8))
       #expect(server.sawEnd)
     }
   }
 
-  @Test func `data on a SYN waits for the handshake's end and is not lost (RFC 9293 section 3.10.7.2)`() {
+  @Test(arguments: families)
+  func `data on a SYN waits for the handshake's end and is not lost (RFC 9293 section 3.10.7.2)`(
+    family: IPAddress.Family
+  ) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(Segment(.syn, seq: 0, options: [.mss(1460)], payload: Array("early".utf8)))
       tcp.stack(.synAck())
-      #expect(lab.peers(at: .server).first?.bytes.isEmpty != false)
+      #expect(lab.peers(at: .server(family)).first?.bytes.isEmpty != false)
       tcp.guest(.ack(1, seq: 6))
-      #expect(lab.peers(at: .server).first?.bytes == Array("early".utf8))
+      #expect(lab.peers(at: .server(family)).first?.bytes == Array("early".utf8))
       lab.advance(by: .milliseconds(40))
       #expect(tcp.takeSegments().last?.ack == 6)
     }
   }
 
-  @Test func `a wrong acknowledgment of the SYN-ACK is answered with a reset (RFC 9293 section 3.10.7.4)`() {
+  @Test(arguments: families)
+  func `a wrong acknowledgment of the SYN-ACK is answered with a reset (RFC 9293 section 3.10.7.4)`(
+    family: IPAddress.Family
+  ) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(.syn(.mss(1460)))
       tcp.stack(.synAck())
       tcp.guest(.ack(77, seq: 1))
@@ -147,12 +164,16 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    Segment.ack(5000, seq: 1), .data("late", seq: 1, ack: 5000), .fin(seq: 1, ack: 5000),
-  ])
-  func `a segment of no connection is answered with a reset at its acknowledgment`(segment: Segment) {
+  @Test(
+    arguments: families,
+    [
+      Segment.ack(5000, seq: 1), .data("late", seq: 1, ack: 5000), .fin(seq: 1, ack: 5000),
+    ])
+  func `a segment of no connection is answered with a reset at its acknowledgment`(
+    family: IPAddress.Family, segment: Segment
+  ) {
     withLab { lab in
-      let tcp = lab.rawConnection(to: .server)
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(segment)
       // The raw connection counts from 0, as no SYN of the stack's is known.
       tcp.stack(.rst(seq: 5000))
@@ -160,24 +181,27 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    Segment(.rst, seq: 1, ack: 1), Segment(.rst, seq: 1), Segment([.syn, .fin], seq: 0), Segment([], seq: 0),
-  ])
-  func `a reset of no connection, or what no TCP sends, gets no answer`(segment: Segment) {
+  @Test(
+    arguments: families,
+    [
+      Segment(.rst, seq: 1, ack: 1), Segment(.rst, seq: 1), Segment([.syn, .fin], seq: 0), Segment([], seq: 0),
+    ])
+  func `a reset of no connection, or what no TCP sends, gets no answer`(family: IPAddress.Family, segment: Segment) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(segment)
       tcp.silence(for: .seconds(1))
       #expect(lab.host.calls.connects == 0)
     }
   }
 
-  @Test func `200 connections at once each carry their own bytes`() {
+  @Test(arguments: families)
+  func `200 connections at once each carry their own bytes`(family: IPAddress.Family) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService(echoes: true)
+      lab.host.services[.server(family)] = RemoteService(echoes: true)
       let connections = (0..<200).map { number in
-        let connection = lab.guest.connect(to: .server)
+        let connection = lab.guest.connect(to: .server(family))
         connection.write(pattern(500, from: number * 1000))
         connection.finish()
         return connection
@@ -190,13 +214,16 @@ import Testing
     }
   }
 
-  @Test func `with the host's descriptors used up a SYN is reset and the other connections go on`() throws {
+  @Test(arguments: families)
+  func `with the host's descriptors used up a SYN is reset and the other connections go on`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService(echoes: true)
+      lab.host.services[.server(family)] = RemoteService(echoes: true)
       lab.host.descriptorsLeft = 1
-      let first = lab.rawConnection(to: .server)
+      let first = lab.rawConnection(to: .server(family))
       try first.establish()
-      let second = lab.rawConnection(to: .server)
+      let second = lab.rawConnection(to: .server(family))
       second.guest(.syn(.mss(1460)))
       #expect(second.takeSegments().map(\.flags) == [[.rst, .ack]])
       #expect(lab.drops(.exhausted) == 1)

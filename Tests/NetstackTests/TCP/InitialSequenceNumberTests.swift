@@ -6,8 +6,8 @@ import Testing
 /// Initial sequence numbers by RFC 6528: a clock plus a secret function of the connection's name.
 @Suite struct InitialSequenceNumberTests {
   /// The initial sequence number that the stack chooses for a connection from `port` at this time.
-  private func initialSequence(_ lab: Lab, port: UInt16) throws -> SequenceNumber {
-    let tcp = lab.rawConnection(to: .server, port: port)
+  private func initialSequence(_ lab: Lab, _ family: IPAddress.Family, port: UInt16) throws -> SequenceNumber {
+    let tcp = lab.rawConnection(to: .server(family), port: port)
     tcp.guest(.syn(.mss(1460)))
     let initial = try #require(tcp.remoteInitial)
     tcp.guest(.rst(seq: 1))
@@ -15,21 +15,23 @@ import Testing
     return initial
   }
 
-  @Test func `the same connection a second later starts 250,000 further`() throws {
+  @Test(arguments: families)
+  func `the same connection a second later starts 250,000 further`(family: IPAddress.Family) throws {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let first = try initialSequence(lab, port: 5000)
+      lab.host.services[.server(family)] = RemoteService()
+      let first = try initialSequence(lab, family, port: 5000)
       lab.advance(by: .seconds(1))
-      let second = try initialSequence(lab, port: 5000)
+      let second = try initialSequence(lab, family, port: 5000)
       // RFC 6528 section 3: M is a timer of 4 microseconds.
       #expect(second - first == 250_000)
     }
   }
 
-  @Test func `other connections start elsewhere`() throws {
+  @Test(arguments: families)
+  func `other connections start elsewhere`(family: IPAddress.Family) throws {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let starts = try (5000..<5032).map { try initialSequence(lab, port: $0) }
+      lab.host.services[.server(family)] = RemoteService()
+      let starts = try (5000..<5032).map { try initialSequence(lab, family, port: $0) }
       #expect(Set(starts).count == 32)
       // Neighbouring names must not give neighbouring numbers.
       let near = zip(starts, starts.dropFirst()).filter { abs($0 - $1) < 1_000_000 }
@@ -37,24 +39,25 @@ import Testing
     }
   }
 
-  @Test func `another secret gives other numbers`() throws {
+  @Test(arguments: families)
+  func `another secret gives other numbers`(family: IPAddress.Family) throws {
     var starts: Set<SequenceNumber> = []
     for seed in 1...8 {
       var options = Lab.Options()
       options.seed = UInt64(seed)
       try withLab(options) { lab in
-        lab.host.services[.server] = RemoteService()
-        starts.insert(try initialSequence(lab, port: 5000))
+        lab.host.services[.server(family)] = RemoteService()
+        starts.insert(try initialSequence(lab, family, port: 5000))
       }
     }
     #expect(starts.count == 8)
   }
 
-  @Test(arguments: [UInt32.max, 0xffff_fff0, 0x7fff_ffff, 0])
-  func `sequence numbers wrap around in both directions`(start: UInt32) throws {
+  @Test(arguments: families, [UInt32.max, 0xffff_fff0, 0x7fff_ffff, 0])
+  func `sequence numbers wrap around in both directions`(family: IPAddress.Family, start: UInt32) throws {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService(echoes: true)
-      let tcp = lab.rawConnection(to: .server, initialSequence: SequenceNumber(start))
+      lab.host.services[.server(family)] = RemoteService(echoes: true)
+      let tcp = lab.rawConnection(to: .server(family), initialSequence: SequenceNumber(start))
       try tcp.establish()
       tcp.guest(.data("across the edge of the numbers", seq: 1, ack: 1))
       tcp.stack(.ack(31, seq: 1))

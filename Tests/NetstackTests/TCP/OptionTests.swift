@@ -7,95 +7,109 @@ import Testing
 @Suite struct OptionTests {
   /// The lengths of the segments in which 20,000 bytes of the host's reach a guest with these options.
   private func segmentLengths(
-    _ options: [PlainTCP.Option], settings: NetworkSettings = NetworkSettings(), win: UInt16 = 65_535
+    _ options: [PlainTCP.Option], over family: IPAddress.Family, settings: NetworkSettings = NetworkSettings(),
+    win: UInt16 = 65_535
   ) throws -> [Int] {
     var lab = Lab.Options()
     lab.settings = settings
     var lengths: [Int] = []
     try withLab(lab) { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(Segment(.syn, seq: 0, win: win, options: options))
       tcp.stack(.synAck())
       tcp.guest(.ack(1, seq: 1, win: win))
       tcp.discardWindowUpdates()
-      let server = try #require(lab.peers(at: .server).first)
+      let server = try #require(lab.peers(at: .server(family)).first)
       server.write(pattern(20_000))
       lengths = tcp.takeSegments().map(\.payload.count)
     }
     return lengths
   }
 
-  @Test(arguments: [UInt16(1460), 1000, 536, 100])
-  func `segments are as long as the guest's MSS`(mss: UInt16) throws {
-    let lengths = try segmentLengths([.mss(mss)])
+  @Test(arguments: families, [UInt16(1440), 1000, 536, 100])
+  func `segments are as long as the guest's MSS`(family: IPAddress.Family, mss: UInt16) throws {
+    let lengths = try segmentLengths([.mss(mss)], over: family)
     #expect(lengths.first == Int(mss))
     #expect(lengths.max() == Int(mss))
   }
 
-  @Test(arguments: [(UInt16(0), 536), (1, 48), (47, 48), (48, 48)])
-  func `an MSS that makes no sense is survived, and a small one honoured`(mss: UInt16, length: Int) throws {
-    #expect(try segmentLengths([.mss(mss)]).max() == length)
+  @Test(arguments: families, [UInt16(1), 47, 48])
+  func `an MSS that makes no sense is survived, and a small one honoured`(family: IPAddress.Family, mss: UInt16) throws
+  {
+    #expect(try segmentLengths([.mss(mss)], over: family).max() == 48)
   }
 
-  @Test func `a guest without the option gets segments of 536 bytes (RFC 9293 section 3.7.1)`() throws {
-    #expect(try segmentLengths([]).max() == 536)
+  @Test(arguments: [(IPAddress.Family.ipv4, 536), (.ipv6, 1220)])
+  func `a guest without the option, or with 0 in it, gets segments of 536 or 1220 bytes (RFC 9293 section 3.7.1)`(
+    family: IPAddress.Family, length: Int
+  ) throws {
+    #expect(try segmentLengths([], over: family).max() == length)
+    #expect(try segmentLengths([.mss(0)], over: family).max() == length)
   }
 
-  @Test func `an MSS beyond Ethernet's shows that the guest takes longer packets`() throws {
-    #expect(try segmentLengths([.mss(8960)]).max() == 8960)
+  @Test(arguments: families)
+  func `an MSS beyond Ethernet's shows that the guest takes longer packets`(family: IPAddress.Family) throws {
+    #expect(try segmentLengths([.mss(8960)], over: family).max() == 8960)
   }
 
-  @Test func `no packet is longer than the network's MTU, whatever the MSS`() throws {
+  @Test(arguments: [(IPAddress.Family.ipv4, 1460), (.ipv6, 1440)])
+  func `no packet is longer than the network's MTU, whatever the MSS`(family: IPAddress.Family, length: Int) throws {
     var settings = NetworkSettings()
     settings.mtu = 1500
-    #expect(try segmentLengths([.mss(8960)], settings: settings).max() == 1460)
+    #expect(try segmentLengths([.mss(8960)], over: family, settings: settings).max() == length)
   }
 
-  @Test func `the SYN-ACK announces the MSS of the network's MTU`() {
-    for (mtu, mss) in [(1500, UInt16(1460)), (65_520, 65_480), (9000, 8960)] {
+  @Test(arguments: [(IPAddress.Family.ipv4, UInt16(40)), (.ipv6, 60)])
+  func `the SYN-ACK announces the MSS of the network's MTU (RFC 9293 section 3.7.1)`(
+    family: IPAddress.Family, headers: UInt16
+  ) {
+    for mtu in [UInt16(1500), 65_520, 9000] {
       var options = Lab.Options()
-      options.settings.mtu = mtu
+      options.settings.mtu = Int(mtu)
       withLab(options) { lab in
-        lab.host.services[.server] = RemoteService()
-        let tcp = lab.rawConnection(to: .server)
+        lab.host.services[.server(family)] = RemoteService()
+        let tcp = lab.rawConnection(to: .server(family))
         tcp.guest(.syn(.mss(1460)))
-        tcp.stack(.synAck(.mss(mss)))
+        tcp.stack(.synAck(.mss(mtu - headers)))
       }
     }
   }
 
-  @Test func `window scaling is used only if the guest offers it (RFC 7323 section 2.2)`() {
+  @Test(arguments: families)
+  func `window scaling is used only if the guest offers it (RFC 7323 section 2.2)`(family: IPAddress.Family) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let plain = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let plain = lab.rawConnection(to: .server(family))
       plain.guest(.syn(.mss(1460)))
       #expect(plain.takeSegments().first?.options?.contains { $0.isWindowScale } == false)
-      let scaled = lab.rawConnection(to: .server)
+      let scaled = lab.rawConnection(to: .server(family))
       scaled.guest(.syn(.mss(1460), .windowScale(7)))
       #expect(scaled.takeSegments().first?.options?.contains { $0.isWindowScale } == true)
     }
   }
 
-  @Test func `the guest's scale counts for its windows, but not for that of its SYN`() throws {
+  @Test(arguments: families)
+  func `the guest's scale counts for its windows, but not for that of its SYN`(family: IPAddress.Family) throws {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(Segment(.syn, seq: 0, win: 1000, options: [.mss(500), .windowScale(2)]))
       tcp.stack(.synAck())
       // 250 << 2 are 1000 bytes: two segments.
       tcp.guest(.ack(1, seq: 1, win: 250))
       tcp.discardWindowUpdates()
-      let server = try #require(lab.peers(at: .server).first)
+      let server = try #require(lab.peers(at: .server(family)).first)
       server.write(pattern(4000))
       #expect(tcp.takeSegments().map(\.payload.count) == [500, 500])
     }
   }
 
-  @Test func `options that the stack does not know, and padding, do no harm`() throws {
+  @Test(arguments: families)
+  func `options that the stack does not know, and padding, do no harm`(family: IPAddress.Family) throws {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       let server = try tcp.establish([
         .other(19, [0, 0, 0, 1, 0, 0, 0, 0]), .sackPermitted, .mss(1200), .other(254, [1, 2, 3]), .windowScale(3),
       ])

@@ -7,20 +7,26 @@ import Testing
 @Suite struct SelectiveAcknowledgmentTests {
   // MARK: What the stack reports
 
-  @Test func `it is permitted to a guest that permits it, and to no other (RFC 2018 section 2)`() throws {
+  @Test(arguments: families)
+  func `it is permitted to a guest that permits it, and to no other (RFC 2018 section 2)`(
+    family: IPAddress.Family
+  ) throws {
     for (offered, expected) in [([PlainTCP.Option.mss(1460), .sackPermitted], true), ([.mss(1460)], false)] {
       withLab { lab in
-        lab.host.services[.server] = RemoteService()
-        let tcp = lab.rawConnection(to: .server)
+        lab.host.services[.server(family)] = RemoteService()
+        let tcp = lab.rawConnection(to: .server(family))
         tcp.guest(Segment(.syn, seq: 0, options: offered))
         #expect(tcp.takeSegments().map { $0.options?.contains(.sackPermitted) } == [expected])
       }
     }
   }
 
-  @Test func `each segment behind a gap is reported at once, what came last first (RFC 2018 section 4)`() throws {
+  @Test(arguments: families)
+  func `each segment behind a gap is reported at once, what came last first (RFC 2018 section 4)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1460), .sackPermitted)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1460), .sackPermitted, over: family)
       tcp.guest(.data("bb", seq: 3, ack: 1))
       tcp.stack(.sack(1, 3..<5, seq: 1))
       tcp.guest(.data("dd", seq: 7, ack: 1))
@@ -38,11 +44,12 @@ import Testing
     }
   }
 
-  @Test func `four ranges find room, beside timestamps three (RFC 2018 section 3)`() throws {
+  @Test(arguments: families)
+  func `four ranges find room, beside timestamps three (RFC 2018 section 3)`(family: IPAddress.Family) throws {
     for (clock, count) in [(UInt32?.none, 4), (5, 3)] {
       try withLab { lab in
-        lab.host.services[.server] = RemoteService()
-        let tcp = lab.rawConnection(to: .server)
+        lab.host.services[.server(family)] = RemoteService()
+        let tcp = lab.rawConnection(to: .server(family))
         tcp.clock = clock
         try tcp.establish([.mss(1460), .sackPermitted] + (clock.map { [.timestamps($0, echo: 0)] } ?? []))
         for number in 1...6 {
@@ -59,11 +66,14 @@ import Testing
     }
   }
 
-  @Test func `a segment behind a gap gets a duplicate acknowledgment of its own, in one batch too (RFC 5681 4.2)`()
+  @Test(arguments: families)
+  func `a segment behind a gap gets a duplicate acknowledgment of its own, in one batch too (RFC 5681 4.2)`(
+    family: IPAddress.Family
+  )
     throws
   {
     try withLab { lab in
-      let (tcp, _) = try lab.established()
+      let (tcp, _) = try lab.established(over: family)
       tcp.guest(.data("b", seq: 2, ack: 1), .data("c", seq: 3, ack: 1), .data("d", seq: 4, ack: 1))
       #expect(tcp.takeSegments().map(\.ack) == [1, 1, 1])
       tcp.guest(.data("a", seq: 1, ack: 1))
@@ -71,9 +81,10 @@ import Testing
     }
   }
 
-  @Test func `without agreement nothing is reported (RFC 2018 section 2)`() throws {
+  @Test(arguments: families)
+  func `without agreement nothing is reported (RFC 2018 section 2)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, _) = try lab.established()
+      let (tcp, _) = try lab.established(over: family)
       tcp.guest(.data("b", seq: 2, ack: 1))
       tcp.stack(Segment([], seq: 1, ack: 1, options: []))
     }
@@ -82,16 +93,21 @@ import Testing
   // MARK: What the guest reports
 
   /// A connection with ten segments of 1000 bytes in flight.
-  private func tenInFlight(_ lab: Lab, _ service: RemoteService = RemoteService()) throws -> (RawConnection, Peer) {
-    let (tcp, server) = try lab.established(service, .mss(1000), .sackPermitted)
+  private func tenInFlight(
+    _ lab: Lab, _ family: IPAddress.Family, _ service: RemoteService = RemoteService()
+  ) throws -> (RawConnection, Peer) {
+    let (tcp, server) = try lab.established(service, .mss(1000), .sackPermitted, over: family)
     server.write(pattern(10_000))
     #expect(tcp.takeSegments().map(\.seq) == (0..<10).map { 1 + $0 * 1000 })
     return (tcp, server)
   }
 
-  @Test func `three segments reported beyond a hole send the hole, and only that (RFC 6675 section 5)`() throws {
+  @Test(arguments: families)
+  func `three segments reported beyond a hole send the hole, and only that (RFC 6675 section 5)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, _) = try tenInFlight(lab)
+      let (tcp, _) = try tenInFlight(lab, family)
       tcp.guest(.sack(1, 1001..<2001, seq: 1))
       tcp.guest(.sack(1, 1001..<3001, seq: 1))
       tcp.silence()
@@ -105,9 +121,12 @@ import Testing
     }
   }
 
-  @Test func `of several holes each is sent once, in order, as the window allows (RFC 6675 section 4)`() throws {
+  @Test(arguments: families)
+  func `of several holes each is sent once, in order, as the window allows (RFC 6675 section 4)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, _) = try tenInFlight(lab)
+      let (tcp, _) = try tenInFlight(lab, family)
       // Segments 0, 2 and 4 are lost.
       tcp.guest(.sack(1, 1001..<2001, seq: 1))
       tcp.guest(.sack(1, 3001..<4001, 1001..<2001, seq: 1))
@@ -124,9 +143,12 @@ import Testing
     }
   }
 
-  @Test func `new data goes out for what has arrived while the hole is on its way (RFC 6675 section 5)`() throws {
+  @Test(arguments: families)
+  func `new data goes out for what has arrived while the hole is on its way (RFC 6675 section 5)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try tenInFlight(lab)
+      let (tcp, server) = try tenInFlight(lab, family)
       server.write(pattern(10_000, from: 10_000))
       // The congestion window is full with ten. Two that have arrived make room for two (step 3.3), which do
       // not count for the flight; the third shows the loss, and five may be on their way (step 4.2): the hole, the tenth,
@@ -136,9 +158,12 @@ import Testing
     }
   }
 
-  @Test func `a report of what was never sent, or upside down, or of old, is nothing (RFC 2018 section 5)`() throws {
+  @Test(arguments: families)
+  func `a report of what was never sent, or upside down, or of old, is nothing (RFC 2018 section 5)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, _) = try tenInFlight(lab)
+      let (tcp, _) = try tenInFlight(lab, family)
       for range in [10_001..<20_001, 5001..<90_001] {
         for _ in 0..<4 { tcp.guest(.sack(1, range, seq: 1, win: tcp.window - 1)) }
       }
@@ -151,12 +176,14 @@ import Testing
     }
   }
 
-  @Test
-  func `after a timeout the reports are forgotten (RFC 2018 section 8) and what is reported since is passed over`()
+  @Test(arguments: families)
+  func `after a timeout the reports are forgotten (RFC 2018 section 8) and what is reported since is passed over`(
+    family: IPAddress.Family
+  )
     throws
   {
     try withLab { lab in
-      let (tcp, _) = try tenInFlight(lab)
+      let (tcp, _) = try tenInFlight(lab, family)
       tcp.guest(.sack(1, 3001..<5001, seq: 1))
       // The probe of the tail, then the timeout.
       lab.run(for: .seconds(2)) { tcp.pendingCount >= 2 }
@@ -169,9 +196,12 @@ import Testing
     }
   }
 
-  @Test func `a loss at the end of a flight is found by a probe, not by the timeout (RFC 8985 section 7)`() throws {
+  @Test(arguments: families)
+  func `a loss at the end of a flight is found by a probe, not by the timeout (RFC 8985 section 7)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, _) = try tenInFlight(lab)
+      let (tcp, _) = try tenInFlight(lab, family)
       tcp.guest(.ack(8001, seq: 1))
       // The last two are lost. The probe repeats the last, and its report shows the hole before it.
       tcp.stack(after: .milliseconds(10), .data(pattern(1000, from: 9000), seq: 9001, ack: 1))
@@ -183,9 +213,10 @@ import Testing
     }
   }
 
-  @Test func `a FIN that is lost with the data before it comes again with it`() throws {
+  @Test(arguments: families)
+  func `a FIN that is lost with the data before it comes again with it`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try tenInFlight(lab)
+      let (tcp, server) = try tenInFlight(lab, family)
       server.finish()
       tcp.guest(.ack(9001, seq: 1))
       tcp.stack(Segment(.fin, seq: 10_001, ack: 1))
@@ -196,11 +227,15 @@ import Testing
     }
   }
 
-  @Test func `a thousand reports at random take no more memory than their share and break nothing`() throws {
+  @Test(arguments: families)
+  func `a thousand reports at random take no more memory than their share and break nothing`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
       var service = RemoteService()
       service.sendBufferSize = 4 << 20
-      let (tcp, server) = try lab.established(service, .mss(100), .sackPermitted, .windowScale(10), win: 65_535)
+      let (tcp, server) = try lab.established(
+        service, .mss(100), .sackPermitted, .windowScale(10), win: 65_535, over: family)
       server.write(pattern(600_000))
       var dice = SeededGenerator(seed: 5)
       var end = 1

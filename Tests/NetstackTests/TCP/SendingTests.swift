@@ -5,9 +5,12 @@ import Testing
 
 /// Data from the host to the guest: RFC 9293 section 3.8, RFC 6298, RFC 5681.
 @Suite struct SendingTests {
-  @Test func `the host's bytes reach the guest in segments and leave the socket once acknowledged`() throws {
+  @Test(arguments: families)
+  func `the host's bytes reach the guest in segments and leave the socket once acknowledged`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.write(pattern(3000))
       tcp.stack(.data(pattern(1460), seq: 1, ack: 1))
       tcp.stack(.data(pattern(1460, from: 1460), seq: 1461, ack: 1))
@@ -22,9 +25,10 @@ import Testing
     }
   }
 
-  @Test func `many segments are read from the host by one call`() throws {
+  @Test(arguments: families)
+  func `many segments are read from the host by one call`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 65_535)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 65_535, over: family)
       let before = lab.host.calls.receives
       server.write(pattern(10_000))
       #expect(tcp.takeSegments().map(\.payload.count) == Array(repeating: 1000, count: 10))
@@ -33,11 +37,14 @@ import Testing
     }
   }
 
-  @Test func `a short answer is laid out for a few segments, a long one for more and more, however wide the windows`()
+  @Test(arguments: families)
+  func `a short answer is laid out for a few segments, a long one for more and more, however wide the windows`(
+    family: IPAddress.Family
+  )
     throws
   {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(10), win: 65_535)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(10), win: 65_535, over: family)
       var sent = 0
       // What the reads offered, and how many there were, until the guest has all of it.
       func carry(_ count: Int) -> (regions: Int, reads: Int) {
@@ -61,19 +68,21 @@ import Testing
     }
   }
 
-  @Test func `a link that lends a slot at a time gets the same segments`() throws {
+  @Test(arguments: families)
+  func `a link that lends a slot at a time gets the same segments`(family: IPAddress.Family) throws {
     var options = Lab.Options()
     options.maximumSlots = 1
     try withLab(options) { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.write(pattern(3000))
       #expect(tcp.takeSegments().map(\.payload.count) == [1460, 1460, 80])
     }
   }
 
-  @Test func `the guest's window is never exceeded`() throws {
+  @Test(arguments: families)
+  func `the guest's window is never exceeded`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 2500)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 2500, over: family)
       server.write(pattern(10_000))
       // RFC 9293 section 3.8.6.2.1: no segment is cut short only to fill the window.
       #expect(tcp.takeSegments().map(\.payload.count) == [1000, 1000])
@@ -85,9 +94,12 @@ import Testing
     }
   }
 
-  @Test func `lost data is sent again after a timeout, with doubled intervals (RFC 6298 section 5.5)`() throws {
+  @Test(arguments: families)
+  func `lost data is sent again after a timeout, with doubled intervals (RFC 6298 section 5.5)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.write("hello")
       tcp.stack(.data("hello", seq: 1, ack: 1))
       // A handshake without delay leaves the least timeout.
@@ -99,9 +111,10 @@ import Testing
     }
   }
 
-  @Test func `a timeout sends the first lost segment, and its acknowledgment the rest`() throws {
+  @Test(arguments: families)
+  func `a timeout sends the first lost segment, and its acknowledgment the rest`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(100))
+      let (tcp, server) = try lab.established(RemoteService(), .mss(100), over: family)
       server.write(pattern(500))
       #expect(tcp.takeSegments().map(\.seq) == [1, 101, 201, 301, 401])
       tcp.stack(after: .milliseconds(200), .data(pattern(100), seq: 1, ack: 1))
@@ -113,9 +126,10 @@ import Testing
     }
   }
 
-  @Test func `an acknowledgment ends the backoff, although nothing could be measured`() throws {
+  @Test(arguments: families)
+  func `an acknowledgment ends the backoff, although nothing could be measured`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(100))
+      let (tcp, server) = try lab.established(RemoteService(), .mss(100), over: family)
       server.write(pattern(200))
       #expect(tcp.takeSegments().count == 2)
       for milliseconds in [200, 400, 800, 1600] {
@@ -127,9 +141,12 @@ import Testing
     }
   }
 
-  @Test func `three duplicate acknowledgments send the lost segment at once (RFC 5681 section 3.2)`() throws {
+  @Test(arguments: families)
+  func `three duplicate acknowledgments send the lost segment at once (RFC 5681 section 3.2)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 50_000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 50_000, over: family)
       server.write(pattern(10_000))
       #expect(tcp.takeSegments().count == 10)
       tcp.guest(.ack(1, seq: 1, win: 50_000), .ack(1, seq: 1, win: 50_000))
@@ -142,9 +159,12 @@ import Testing
     }
   }
 
-  @Test func `a partial acknowledgment in recovery sends the next lost segment (RFC 6582 section 3.2)`() throws {
+  @Test(arguments: families)
+  func `a partial acknowledgment in recovery sends the next lost segment (RFC 6582 section 3.2)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 10_000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 10_000, over: family)
       server.write(pattern(10_000))
       #expect(tcp.takeSegments().count == 10)
       for _ in 0..<3 { tcp.guest(.ack(1, seq: 1, win: 10_000)) }
@@ -156,9 +176,10 @@ import Testing
     }
   }
 
-  @Test func `a window update is no duplicate acknowledgment`() throws {
+  @Test(arguments: families)
+  func `a window update is no duplicate acknowledgment`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 5000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 5000, over: family)
       server.write(pattern(5000))
       #expect(tcp.takeSegments().count == 5)
       tcp.guest(.ack(1, seq: 1, win: 5100), .ack(1, seq: 1, win: 5200), .ack(1, seq: 1, win: 5300))
@@ -166,9 +187,10 @@ import Testing
     }
   }
 
-  @Test func `a closed window is probed with one byte, ever more rarely, until it opens`() throws {
+  @Test(arguments: families)
+  func `a closed window is probed with one byte, ever more rarely, until it opens`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 1000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 1000, over: family)
       server.write(pattern(3000))
       tcp.stack(.data(pattern(1000), seq: 1, ack: 1))
       tcp.guest(.ack(1001, seq: 1, win: 0))
@@ -187,9 +209,10 @@ import Testing
     }
   }
 
-  @Test func `a window that stays closed for ten minutes does not end the connection`() throws {
+  @Test(arguments: families)
+  func `a window that stays closed for ten minutes does not end the connection`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 1000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 1000, over: family)
       server.write(pattern(2000))
       tcp.stack(.data(pattern(1000), seq: 1, ack: 1))
       tcp.guest(.ack(1001, seq: 1, win: 0))
@@ -203,9 +226,10 @@ import Testing
     }
   }
 
-  @Test func `a guest that takes the probe's byte gets the bytes behind it`() throws {
+  @Test(arguments: families)
+  func `a guest that takes the probe's byte gets the bytes behind it`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 1000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 1000, over: family)
       server.write(pattern(3000))
       tcp.stack(.data(pattern(1000), seq: 1, ack: 1))
       tcp.guest(.ack(1001, seq: 1, win: 0))
@@ -215,9 +239,11 @@ import Testing
     }
   }
 
-  @Test func `a guest that stops answering is given up after two minutes and its peer reset`() throws {
+  @Test(arguments: families)
+  func `a guest that stops answering is given up after two minutes and its peer reset`(family: IPAddress.Family) throws
+  {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.write("anybody there?")
       lab.advance(by: .seconds(300))
       let segments = tcp.takeSegments()
@@ -227,9 +253,10 @@ import Testing
     }
   }
 
-  @Test func `a link without room holds the data back and loses nothing`() throws {
+  @Test(arguments: families)
+  func `a link without room holds the data back and loses nothing`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 65_000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 65_000, over: family)
       lab.sink.room = 3
       server.write(pattern(10_000))
       #expect(tcp.takeSegments().count == 3)
@@ -241,9 +268,10 @@ import Testing
     }
   }
 
-  @Test func `an acknowledgment that found no room on the link follows when there is some`() throws {
+  @Test(arguments: families)
+  func `an acknowledgment that found no room on the link follows when there is some`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       lab.sink.room = 0
       tcp.guest(.data("hello", seq: 1, ack: 1))
       tcp.silence()
@@ -253,10 +281,11 @@ import Testing
     }
   }
 
-  @Test func `a refusal of one flow's frames does not hold up the next turn of another`() throws {
+  @Test(arguments: families)
+  func `a refusal of one flow's frames does not hold up the next turn of another`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (first, firstServer) = try lab.established(RemoteService(), .mss(1000), win: 60_000)
-      let (second, secondServer) = try lab.established(RemoteService(), .mss(1000), win: 60_000)
+      let (first, firstServer) = try lab.established(RemoteService(), .mss(1000), win: 60_000, over: family)
+      let (second, secondServer) = try lab.established(RemoteService(), .mss(1000), win: 60_000, over: family)
       lab.sink.room = 1
       firstServer.write(pattern(2000))
       secondServer.write(pattern(2000))

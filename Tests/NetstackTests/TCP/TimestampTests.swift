@@ -14,12 +14,15 @@ import Testing
     return (tcp, try tcp.establish(Self.offer))
   }
 
-  @Test func `timestamps are agreed on where the guest offers them, and then stand in every segment (section 3.2)`()
+  @Test(arguments: families)
+  func `timestamps are agreed on where the guest offers them, and then stand in every segment (section 3.2)`(
+    family: IPAddress.Family
+  )
     throws
   {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.clock = 7777
       tcp.guest(.syn(.mss(1460), .timestamps(7777, echo: 0)))
       let (_, answer) = try #require(tcp.takeSegment())
@@ -27,22 +30,26 @@ import Testing
       #expect(answer.options?.contains { if case .timestamps(_, echo: 7777) = $0 { true } else { false } } == true)
       tcp.guest(.ack(1, seq: 1))
       tcp.discardWindowUpdates()
-      try #require(lab.peers(at: .server).first).write("hello")
+      try #require(lab.peers(at: .server(family)).first).write("hello")
       let (_, data) = try #require(tcp.takeSegment())
       #expect(data.options == [.timestamps(tcp.remoteClock, echo: 7777)])
     }
   }
 
-  @Test func `no timestamps go to a guest that offers none (section 3.2)`() throws {
+  @Test(arguments: families)
+  func `no timestamps go to a guest that offers none (section 3.2)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1460), .sackPermitted)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1460), .sackPermitted, over: family)
       server.write("hello")
       let (_, data) = try #require(tcp.takeSegment())
       #expect(data.options == [])
     }
   }
 
-  @Test func `the option's bytes come out of the segment, not out of the packet (RFC 6691 section 2)`() throws {
+  @Test(arguments: families)
+  func `the option's bytes come out of the segment, not out of the packet (RFC 6691 section 2)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
       let (tcp, server) = try established(lab)
       server.write(pattern(4000))
@@ -72,7 +79,8 @@ import Testing
     }
   }
 
-  @Test func `the clock that is echoed is that of the last segment in order (section 4.3)`() throws {
+  @Test(arguments: families)
+  func `the clock that is echoed is that of the last segment in order (section 4.3)`(family: IPAddress.Family) throws {
     try withLab { lab in
       let (tcp, _) = try established(lab)
       tcp.clock = 1010
@@ -85,7 +93,8 @@ import Testing
     }
   }
 
-  @Test func `a segment older than the last is dropped and acknowledged (section 5.3, R1)`() throws {
+  @Test(arguments: families)
+  func `a segment older than the last is dropped and acknowledged (section 5.3, R1)`(family: IPAddress.Family) throws {
     try withLab { lab in
       let (tcp, server) = try established(lab)
       tcp.clock = 2000
@@ -99,10 +108,11 @@ import Testing
     }
   }
 
-  @Test func `the guest's clock may wrap around (section 5.2)`() throws {
+  @Test(arguments: families)
+  func `the guest's clock may wrap around (section 5.2)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.clock = .max
       let server = try tcp.establish([.mss(1460), .timestamps(.max, echo: 0)])
       tcp.clock = 3
@@ -116,7 +126,8 @@ import Testing
     }
   }
 
-  @Test func `after 24 days of silence any clock is taken (section 5.5)`() throws {
+  @Test(arguments: families)
+  func `after 24 days of silence any clock is taken (section 5.5)`(family: IPAddress.Family) throws {
     try withLab { lab in
       let (tcp, server) = try established(lab)
       // The guest answers what it is asked meanwhile, with segments that carry no clock.
@@ -132,7 +143,10 @@ import Testing
     }
   }
 
-  @Test func `a reset needs no timestamp, and an old one does not save the connection (section 3.2)`() throws {
+  @Test(arguments: families)
+  func `a reset needs no timestamp, and an old one does not save the connection (section 3.2)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
       let (tcp, server) = try established(lab)
       tcp.guest(Segment(.rst, seq: 1, options: [.timestamps(1, echo: 0)]))
@@ -140,7 +154,10 @@ import Testing
     }
   }
 
-  @Test func `a segment without the timestamps agreed on does not end the connection (section 3.2)`() throws {
+  @Test(arguments: families)
+  func `a segment without the timestamps agreed on does not end the connection (section 3.2)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
       let (tcp, server) = try established(lab)
       tcp.clock = nil
@@ -150,10 +167,11 @@ import Testing
     }
   }
 
-  @Test func `what was sent again is measured by the clock that comes back (section 4)`() throws {
+  @Test(arguments: families)
+  func `what was sent again is measured by the clock that comes back (section 4)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.clock = 1000
       tcp.guest(.syn(.mss(1460), .timestamps(1000, echo: 0)))
       tcp.stack(.synAck())
@@ -161,7 +179,7 @@ import Testing
       lab.advance(by: .milliseconds(10))
       tcp.guest(.ack(1, seq: 1))
       tcp.discardWindowUpdates()
-      let server = try #require(lab.peers(at: .server).first)
+      let server = try #require(lab.peers(at: .server(family)).first)
       // Then one of a second: the timer fires twice before the acknowledgment, and Karn's rule forbids to measure by
       // what was sent twice. The echoed clock is that of the first.
       server.write("x")

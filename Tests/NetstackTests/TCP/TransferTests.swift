@@ -6,30 +6,31 @@ import Testing
 /// Whole transfers between the guest's own TCP and the world, over links that misbehave: bytes out are bytes in, and
 /// every flow ends.
 @Suite struct TransferTests {
-  @Test func `a clean link carries a megabyte each way without a retransmission`() throws {
+  @Test(arguments: families)
+  func `a clean link carries a megabyte each way without a retransmission`(family: IPAddress.Family) throws {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService(echoes: true)
+      lab.host.services[.server(family)] = RemoteService(echoes: true)
       let bytes = pattern(1 << 20)
-      let connection = lab.guest.connect(to: .server)
+      let connection = lab.guest.connect(to: .server(family))
       connection.write(bytes)
       connection.finish()
       #expect(lab.run(for: .seconds(60)) { connection.isFinished })
       #expect(connection.received == bytes)
       #expect(connection.retransmissions == 0)
-      let server = try #require(lab.peers(at: .server).first)
+      let server = try #require(lab.peers(at: .server(family)).first)
       #expect(server.bytes == bytes)
       lab.advance(by: .seconds(61))
       #expect(lab.openSocketCount == 0)
     }
   }
 
-  @Test(arguments: [UInt16(536), 1460, 8960, 65_460])
-  func `guests of every segment size send and receive whole`(mss: UInt16) {
+  @Test(arguments: families, [UInt16(536), 1460, 8960, 65_460])
+  func `guests of every segment size send and receive whole`(family: IPAddress.Family, mss: UInt16) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService(echoes: true)
+      lab.host.services[.server(family)] = RemoteService(echoes: true)
       var options = GuestTCP.Options()
       options.mss = mss
-      let connection = lab.guest.connect(to: .server, options: options)
+      let connection = lab.guest.connect(to: .server(family), options: options)
       connection.write(pattern(300_000))
       connection.finish()
       #expect(lab.run(for: .seconds(60)) { connection.isFinished })
@@ -37,17 +38,18 @@ import Testing
     }
   }
 
-  @Test func `a path of 40 ms is filled`() {
+  @Test(arguments: families)
+  func `a path of 40 ms is filled`(family: IPAddress.Family) {
     var options = Lab.Options()
     options.upLink.delay = .milliseconds(20)
     options.downLink.delay = .milliseconds(20)
     withLab(options) { lab in
-      lab.host.services[.server] = RemoteService()
+      lab.host.services[.server(family)] = RemoteService()
       var guest = GuestTCP.Options()
       guest.receiveBufferSize = 1 << 20
-      let connection = lab.guest.connect(to: .server, options: guest)
+      let connection = lab.guest.connect(to: .server(family), options: guest)
       lab.advance(by: .milliseconds(100))
-      let server = lab.peers(at: .server).first
+      let server = lab.peers(at: .server(family)).first
       server?.write(pattern(2 << 20))
       server?.finish()
       let begin = lab.now
@@ -60,18 +62,20 @@ import Testing
 
   /// Everything at random, but the same at random each time: loss, reordering, duplication, buffers, segment sizes,
   /// who ends first, how slowly both sides read.
-  @Test(arguments: UInt64(1)...60)
-  func `whatever the link loses, repeats or reorders, bytes out are bytes in and every flow ends`(seed: UInt64) throws {
+  @Test(arguments: families, UInt64(1)...40)
+  func `whatever the link loses, repeats or reorders, bytes out are bytes in and every flow ends`(
+    family: IPAddress.Family, seed: UInt64
+  ) throws {
     var dice = SeededGenerator(seed: seed)
     let plan = TransferPlan(&dice)
-    try withLab(plan.options(seed: seed)) { try transfer(plan, on: $0) }
+    try withLab(plan.options(seed: seed)) { try transfer(plan, over: family, on: $0) }
   }
 
-  private func transfer(_ plan: TransferPlan, on lab: Lab) throws {
-    lab.host.services[.server] = plan.service
-    let connection = lab.guest.connect(to: .server, options: plan.guest)
+  private func transfer(_ plan: TransferPlan, over family: IPAddress.Family, on lab: Lab) throws {
+    lab.host.services[.server(family)] = plan.service
+    let connection = lab.guest.connect(to: .server(family), options: plan.guest)
     lab.run(for: .seconds(120)) { connection.isEstablished }
-    let server = try #require(lab.peers(at: .server).first)
+    let server = try #require(lab.peers(at: .server(family)).first)
     plan.start(connection, server, on: lab)
     lab.run(for: .seconds(1200)) { connection.isFinished && server.sawEnd }
     #expect(server.bytes == plan.up)
@@ -84,19 +88,19 @@ import Testing
     #expect(lab.flowEnds == [.finished])
   }
 
-  @Test(arguments: UInt64(1)...10)
-  func `connections from the host's side survive a bad link as well`(seed: UInt64) throws {
+  @Test(arguments: families, UInt64(1)...10)
+  func `connections from the host's side survive a bad link as well`(family: IPAddress.Family, seed: UInt64) throws {
     var dice = SeededGenerator(seed: seed &* 977)
     let plan = TransferPlan(&dice)
-    try withLab(plan.options(seed: seed)) { try transferFromHost(plan, on: $0) }
+    try withLab(plan.options(seed: seed)) { try transferFromHost(plan, over: family, on: $0) }
   }
 
-  private func transferFromHost(_ plan: TransferPlan, on lab: Lab) throws {
-    let listener = Endpoint(.loopback, port: 2222)
-    let forward = PortForward(transport: .tcp, host: listener, guest: Endpoint(lab.guest.address, port: 22))
-    try lab.apply(.addForward(forward))
+  private func transferFromHost(_ plan: TransferPlan, over family: IPAddress.Family, on lab: Lab) throws {
+    let listener = Endpoint(.any(family), port: 2222)
+    let guest = Endpoint(lab.guest.address(in: family), port: 22)
+    try lab.apply(.addForward(PortForward(transport: .tcp, host: listener, guest: guest)))
     lab.guest.listen(on: 22, options: plan.guest)
-    let source = Endpoint(IPv4Address(203, 0, 113, 9), port: 40_000)
+    let source = Endpoint.server(family, port: 40_000)
     let client = try #require(lab.connectClient(from: source, to: listener, service: plan.service))
     lab.run(for: .seconds(60)) { lab.guest.accepted(on: 22).first?.isEstablished == true }
     let connection = try #require(lab.guest.accepted(on: 22).first)

@@ -11,9 +11,11 @@ import Testing
     return service
   }
 
-  @Test func `a host that does not read closes the window, and its reading opens it unasked`() throws {
+  @Test(arguments: families)
+  func `a host that does not read closes the window, and its reading opens it unasked`(family: IPAddress.Family) throws
+  {
     try withLab { lab in
-      let (tcp, server) = try lab.established(slowService(4000))
+      let (tcp, server) = try lab.established(slowService(4000), over: family)
       tcp.guest(.data(pattern(1460), seq: 1, ack: 1), .data(pattern(1460, from: 1460), seq: 1461, ack: 1))
       tcp.guest(.data(pattern(1080, from: 2920), seq: 2921, ack: 1))
       let last = try #require(tcp.takeSegments().last)
@@ -26,9 +28,10 @@ import Testing
     }
   }
 
-  @Test func `the window shrinks by what arrives and never takes back what was promised`() throws {
+  @Test(arguments: families)
+  func `the window shrinks by what arrives and never takes back what was promised`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, _) = try lab.established(slowService(20_000))
+      let (tcp, _) = try lab.established(slowService(20_000), over: family)
       var edge = 0
       for number in 0..<5 {
         tcp.guest(.data(pattern(1000, from: number * 1000), seq: 1 + number * 1000, ack: 1))
@@ -41,9 +44,10 @@ import Testing
     }
   }
 
-  @Test func `a guest's probe of the closed window is answered`() throws {
+  @Test(arguments: families)
+  func `a guest's probe of the closed window is answered`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(slowService(2000))
+      let (tcp, server) = try lab.established(slowService(2000), over: family)
       tcp.guest(.data(pattern(1000), seq: 1, ack: 1), .data(pattern(1000, from: 1000), seq: 1001, ack: 1))
       _ = tcp.takeSegments()
       tcp.guest(.data(pattern(1, from: 2000), seq: 2001, ack: 1))
@@ -55,9 +59,12 @@ import Testing
     }
   }
 
-  @Test func `an acknowledgment counts although the window is closed (RFC 9293 section 3.10.7.4)`() throws {
+  @Test(arguments: families)
+  func `an acknowledgment counts although the window is closed (RFC 9293 section 3.10.7.4)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(slowService(2000))
+      let (tcp, server) = try lab.established(slowService(2000), over: family)
       tcp.guest(.data(pattern(1000), seq: 1, ack: 1), .data(pattern(1000, from: 1000), seq: 1001, ack: 1))
       _ = tcp.takeSegments()
       server.write("hello")
@@ -68,9 +75,12 @@ import Testing
     }
   }
 
-  @Test func `the room that grows by less than a segment is not announced (RFC 9293 section 3.8.6.2.2)`() throws {
+  @Test(arguments: families)
+  func `the room that grows by less than a segment is not announced (RFC 9293 section 3.8.6.2.2)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(slowService(8000))
+      let (tcp, server) = try lab.established(slowService(8000), over: family)
       for number in 0..<8 { tcp.guest(.data(pattern(1000, from: number * 1000), seq: 1 + number * 1000, ack: 1)) }
       _ = tcp.takeSegments()
       server.read(100)
@@ -80,9 +90,10 @@ import Testing
     }
   }
 
-  @Test func `with scaling the window exceeds 64 KiB and stays in its units`() throws {
+  @Test(arguments: families)
+  func `with scaling the window exceeds 64 KiB and stays in its units`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, _) = try lab.established(slowService(1 << 20), .mss(1460), .windowScale(7))
+      let (tcp, _) = try lab.established(slowService(1 << 20), .mss(1460), .windowScale(7), over: family)
       tcp.guest(.data(pattern(1000), seq: 1, ack: 1))
       let segment = try #require(tcp.takeSegments().last)
       let window = Int(try #require(segment.win)) << 8
@@ -90,9 +101,10 @@ import Testing
     }
   }
 
-  @Test func `little room opens a closed window too, and does not keep the stack busy`() throws {
+  @Test(arguments: families)
+  func `little room opens a closed window too, and does not keep the stack busy`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(slowService(3000), .mss(9000))
+      let (tcp, server) = try lab.established(slowService(3000), .mss(9000), over: family)
       tcp.guest(.data(pattern(3000), seq: 1, ack: 1))
       tcp.stack(.ack(3001, seq: 1, win: 0))
       // Enough for the host to call its socket writable, less than the stack waits for otherwise.
@@ -101,9 +113,10 @@ import Testing
     }
   }
 
-  @Test func `an acknowledgment from the window's edge counts while a gap is open`() throws {
+  @Test(arguments: families)
+  func `an acknowledgment from the window's edge counts while a gap is open`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(slowService(4000))
+      let (tcp, server) = try lab.established(slowService(4000), over: family)
       server.write("hello")
       tcp.stack(.data("hello", seq: 1, ack: 1))
       // The first thousand bytes are lost; the guest has filled the window and speaks from its edge.
@@ -115,9 +128,10 @@ import Testing
     }
   }
 
-  @Test func `the window of a segment sent again counts if it acknowledges something new`() throws {
+  @Test(arguments: families)
+  func `the window of a segment sent again counts if it acknowledges something new`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 2000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 2000, over: family)
       server.write(pattern(10_000))
       #expect(tcp.takeSegments().count == 2)
       tcp.guest(.data("later", seq: 11, ack: 1, win: 2000))
@@ -131,15 +145,16 @@ import Testing
     }
   }
 
-  @Test func `a host that reads a little now and then receives everything`() throws {
+  @Test(arguments: families)
+  func `a host that reads a little now and then receives everything`(family: IPAddress.Family) throws {
     try withLab { lab in
-      lab.host.services[.server] = slowService(16_384)
-      let connection = lab.guest.connect(to: .server)
+      lab.host.services[.server(family)] = slowService(16_384)
+      let connection = lab.guest.connect(to: .server(family))
       let bytes = pattern(200_000)
       connection.write(bytes)
       connection.finish()
       lab.settle()
-      let server = try #require(lab.peers(at: .server).first)
+      let server = try #require(lab.peers(at: .server(family)).first)
       for turn in 1...100 { lab.schedule(after: .milliseconds(Int64(turn) * 10)) { _ in server.read(3000) } }
       lab.run(for: .seconds(10)) { server.sawEnd }
       #expect(server.bytes == bytes)
