@@ -92,12 +92,22 @@ public struct ChildProcess: ~Copyable, Sendable {
     }
 
     var process: pid_t = 0
-    // SAFETY: a list of C strings that ends with nil, freed after the call, which copies them.
+    let error = unsafe withArgumentVector(arguments) { vector in
+      unsafe posix_spawnp(&process, arguments[0], &actions, &attributes, vector, clinux_environment())
+    }
+    try check(error, arguments[0])
+    return process
+  }
+
+  /// Calls `body` with `arguments` as a C program's `argv`, which lives as long as the call.
+  @unsafe
+  static func withArgumentVector(
+    _ arguments: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Int32
+  ) -> Int32 {
+    // SAFETY: a list of C strings that ends with nil, freed after the call.
     var strings = unsafe arguments.map { unsafe strdup($0) } + [nil]
     defer { unsafe strings.forEach { unsafe free($0) } }
-    try check(
-      unsafe posix_spawnp(&process, arguments[0], &actions, &attributes, &strings, clinux_environment()), arguments[0])
-    return process
+    return unsafe body(&strings)
   }
 
   /// Throws for an error number that was returned rather than left in `errno`.

@@ -26,6 +26,15 @@ public enum ProcessControl {
   /// Whether dumps are allowed.
   public static var allowsDumps: Bool { clinux_is_dumpable() == 1 }
 
+  /// Runs a program, looked up in PATH, in the place of this one; returns only to say why it could not.
+  /// - Precondition: `arguments` is not empty.
+  public static func replace(with arguments: [String]) throws(SystemError) -> Never {
+    precondition(!arguments.isEmpty, "no program to run")
+    // SAFETY: a call that does not fail does not return.
+    _ = unsafe ChildProcess.withArgumentVector(arguments) { vector in unsafe execvp(arguments[0], vector) }
+    throw .last("start", arguments[0])
+  }
+
   /// The number of this process.
   public static var processID: Int32 { getpid() }
 

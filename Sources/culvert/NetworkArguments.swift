@@ -127,27 +127,28 @@ struct NetworkArguments: ParsableArguments {
 
   /// The options as plain values: those of `--user`, and those beside it in their place or behind them.
   func options() throws(ConfigurationError) -> NetworkOptions {
-    var options = try user.map { text throws(ConfigurationError) in try NetworkOptions(user: text) } ?? NetworkOptions()
-    options.ipv4 = ipv4 ?? options.ipv4
-    options.ipv6 = ipv6 ?? options.ipv6
-    options.net = net ?? options.net
-    options.host = host ?? options.host
-    options.dns = dns ?? options.dns
-    options.dhcpstart = dhcpstart ?? options.dhcpstart
-    options.ipv6Prefix = ipv6Prefix ?? options.ipv6Prefix
-    options.ipv6Prefixlen = ipv6Prefixlen ?? options.ipv6Prefixlen
-    options.ipv6Host = ipv6Host ?? options.ipv6Host
-    options.ipv6Dns = ipv6Dns ?? options.ipv6Dns
-    options.hostname = hostname ?? options.hostname
-    options.domainname = domainname ?? options.domainname
-    options.dnssearch += dnssearch
+    var options = NetworkOptions()
+    options.ipv4 = ipv4
+    options.ipv6 = ipv6
+    options.net = net
+    options.host = host
+    options.dns = dns
+    options.dhcpstart = dhcpstart
+    options.ipv6Prefix = ipv6Prefix
+    options.ipv6Prefixlen = ipv6Prefixlen
+    options.ipv6Host = ipv6Host
+    options.ipv6Dns = ipv6Dns
+    options.hostname = hostname
+    options.domainname = domainname
+    options.dnssearch = dnssearch
     options.mtu = mtu
-    options.hostfwd += hostfwd
+    options.hostfwd = hostfwd
     options.dnsUpstream = dnsUpstream
     options.noHostLoopback = noHostLoopback
     options.allowLinkLocal = allowLinkLocal
     options.udpFiltering = udpFiltering
-    return options
+    guard let user else { return options }
+    return try NetworkOptions(user: user).overlaid(by: options)
   }
 
   /// Reads the value of a switch.

@@ -29,25 +29,25 @@ struct QEMUCommandLineTests {
   ])
   func `the device is virtio of the kind that the machine takes`(line: String, model: String) throws {
     let words = line.split(separator: " ").map(String.init)
-    let attached = try QEMUCommandLine(words).attaching(descriptor: 7)
+    let attached = try QEMUCommandLine(words).attached()
     #expect(attached == words + Self.stream + ["-device", "\(model),netdev=net0"])
   }
 
   @Test(arguments: ["qemu-system-aarch64 -M orangepi-pc", "qemu-system-x86_64 -M isapc", "qemu-system-sparc"])
   func `a board without virtio uses its own device`(line: String) throws {
     let words = line.split(separator: " ").map(String.init)
-    let attached = try QEMUCommandLine(words).attaching(descriptor: 7)
+    let attached = try QEMUCommandLine(words).attached()
     #expect(attached == words + Self.stream + ["-net", "nic,netdev=net0"])
   }
 
   @Test func `a machine of nothing gets no device`() throws {
     let words = ["qemu-system-x86_64", "-M", "none"]
-    #expect(try QEMUCommandLine(words).attaching(descriptor: 7) == words + Self.stream)
+    #expect(try QEMUCommandLine(words).attached() == words + Self.stream)
   }
 
   @Test func `the model that was asked for is used`() throws {
     let words = ["qemu-system-x86_64", "-M", "microvm"]
-    let attached = try QEMUCommandLine(words).attaching(descriptor: 7, nic: "e1000,mac=52:54:00:00:00:01")
+    let attached = try QEMUCommandLine(words).attached(nic: "e1000,mac=52:54:00:00:00:01")
     #expect(attached.suffix(2) == ["-device", "e1000,mac=52:54:00:00:00:01,netdev=net0"])
   }
 
@@ -61,7 +61,7 @@ struct QEMUCommandLineTests {
   ])
   func `a device of the caller's own is left alone`(arguments: [String]) throws {
     let words = ["qemu-system-x86_64"] + arguments
-    #expect(try QEMUCommandLine(words).attaching(descriptor: 7, nic: "ne2k_pci") == words + Self.stream)
+    #expect(try QEMUCommandLine(words).attached(nic: "ne2k_pci") == words + Self.stream)
   }
 
   @Test(arguments: [
@@ -71,31 +71,31 @@ struct QEMUCommandLineTests {
     ["-drive", "file=a,,netdev=net0"],
     ["-device", "virtio-net-pci,netdev=net01"],
     ["-device", "virtio-blk-pci,serial=x,,netdev=net0"],
-    ["-nic", "user,id=other"],
-    ["-netdev", "user,id=u", "-device", "e1000,netdev=u"],
+    ["-netdev", "tap,id=t", "-device", "e1000,netdev=t"],
+    ["-nic", "tap,model=e1000"], ["-net", "nic"],
     ["netdev=net0"],
-    ["-nic", "none"], ["-nodefaults"], ["-snapshot", "disk.img"],
+    ["-nodefaults"], ["-snapshot", "disk.img"],
   ])
   func `what does not refer to the network changes nothing`(arguments: [String]) throws {
     let words = ["qemu-system-x86_64"] + arguments
-    let attached = try QEMUCommandLine(words).attaching(descriptor: 7)
+    let attached = try QEMUCommandLine(words).attached()
     #expect(attached == words + Self.stream + ["-device", "virtio-net-pci,netdev=net0"])
   }
 
   @Test func `another network's name is used throughout`() throws {
     let words = ["qemu-system-x86_64", "-device", "e1000,netdev=lan"]
-    let attached = try QEMUCommandLine(words).attaching(descriptor: 9, netdev: "lan")
-    #expect(attached == words + ["-netdev", "stream,id=lan,server=off,addr.type=fd,addr.str=9"])
+    let attached = try QEMUCommandLine(words).attached(netdev: "lan")
+    #expect(attached == words + ["-netdev", "stream,id=lan,server=off,addr.type=fd,addr.str=7"])
   }
 
   @Test(arguments: [
-    ["-netdev", "user,id=net0"], ["-nic", "user,id=net0,model=e1000"],
-    ["-netdev", #"{"type": "user", "id": "net0"}"#], ["--netdev", "tap,ifname=t,id=net0"],
+    ["-netdev", "socket,id=net0,fd=3"], ["-nic", "tap,id=net0,model=e1000"],
+    ["-netdev", #"{"type": "tap", "id": "net0"}"#], ["--netdev", "tap,ifname=t,id=net0"],
   ])
   func `a second network of the same name is refused`(arguments: [String]) throws {
     let line = try QEMUCommandLine(["qemu-system-x86_64"] + arguments)
     #expect {
-      try line.attaching(descriptor: 7)
+      try line.attached()
     } throws: { error in
       "\(error)".contains(arguments[1]) && "\(error)".contains("--netdev-id")
     }
@@ -111,5 +111,13 @@ struct QEMUCommandLineTests {
 
   @Test func `a command line has a program`() {
     #expect(throws: ConfigurationError.self) { try QEMUCommandLine([]) }
+  }
+}
+
+extension QEMUCommandLine {
+  /// The words with the networks on descriptors 7, 8 and so on.
+  func attached(netdev: String = "net0", nic: String? = nil) throws -> [String] {
+    let attachment = try attachment(netdev: netdev, nic: nic)
+    return attachment.words(descriptors: attachment.networks.indices.map { 7 + Int32($0) })
   }
 }

@@ -40,7 +40,7 @@ struct CommandLineTests {
       ["run", "--", "culvert-has-no-such-program"],
       "culvert: cannot start culvert-has-no-such-program: No such file or directory\n"
     ),
-    (["run", "--", "qemu-system-x86_64", "-netdev", "user,id=net0"], "--netdev-id"),
+    (["run", "--", "qemu-system-x86_64", "-netdev", "tap,id=net0"], "--netdev-id"),
   ])
   func `what cannot be done is told in one line with status 1`(arguments: [String], part: String) throws {
     let (text, exit) = try run(arguments)

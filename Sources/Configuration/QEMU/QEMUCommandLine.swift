@@ -19,25 +19,36 @@ public struct QEMUCommandLine: Hashable, Sendable {
   /// Whether QEMU goes to the background, so that the end of the process that was started is not the guest's.
   public var daemonizes: Bool { options.contains { $0.name == "daemonize" } }
 
-  /// The words with what attaches the guest to Culvert at their end.
+  /// How the guest is attached to Culvert: in place of the user networks that the command line asks for, or else by
+  /// one more network at its end, called `netdev`.
   ///
-  /// The network `netdev` is a stream on the inherited descriptor `descriptor` (QEMU 7.2 and later). A device is
-  /// added unless the words refer to `netdev` already: of the model `nic` if given, else virtio in the kind that the
-  /// machine takes, else the board's own.
-  public func attaching(
-    descriptor: Int32, netdev: String = "net0", nic: String? = nil
-  ) throws(ConfigurationError) -> [String] {
+  /// For the latter a device is added unless the words refer to `netdev` already: of the model `nic` if given, else
+  /// virtio in the kind that the machine takes, else the board's own. A command line that wants no network
+  /// (`-nic none`) gets none.
+  public func attachment(netdev: String = "net0", nic: String? = nil) throws(ConfigurationError) -> QEMUAttachment {
     let options = options
-    if let rival = options.first(where: { $0.defines(netdev: netdev) }) {
-      throw ConfigurationError(
-        "-\(rival.name) \(rival.value)",
-        "the guest's network '\(netdev)' is Culvert's; leave this option out, or name another with --netdev-id")
+    var attachment = QEMUAttachment(program: program)
+    for option in options {
+      guard try !attachment.replace(option) else { continue }
+      if option.defines(netdev: netdev) {
+        throw ConfigurationError(
+          "-\(option.name) \(option.value)",
+          "the guest's network '\(netdev)' is Culvert's; leave this option out, or name another with --netdev-id")
+      }
+      attachment.keep(option)
     }
-    let stream = ["-netdev", "stream,id=\(netdev.qemuEscaped),server=off,addr.type=fd,addr.str=\(descriptor)"]
-    guard !options.contains(where: { $0.uses(netdev: netdev) }) else { return words + stream }
-    return words + stream + device(for: netdev, model: nic, among: options)
+    guard nic == nil || attachment.networks.isEmpty else {
+      throw ConfigurationError("--nic", "the command has network devices of its own; leave --nic out")
+    }
+    if options.contains(where: { $0.uses(netdev: netdev) }) {
+      if !attachment.contains(netdev) { attachment.attach(netdev) }
+    } else if attachment.networks.isEmpty, nic != nil || !options.contains(where: \.wantsNoNetwork) {
+      attachment.attach(netdev, with: device(for: netdev, model: nic, among: options))
+    }
+    return attachment
   }
 
+  /// The words that add a device to the network `netdev`.
   private func device(for netdev: String, model: String?, among options: [QEMUOption]) -> [String] {
     let reference = "netdev=\(netdev.qemuEscaped)"
     if let model { return ["-device", "\(model),\(reference)"] }
@@ -61,6 +72,9 @@ extension QEMUOption {
     default: false
     }
   }
+
+  /// Whether the option says that the guest has no network.
+  fileprivate var wantsNoNetwork: Bool { (name == "nic" || name == "net") && value == "none" }
 
   /// Whether the option connects a device to the network `netdev`.
   fileprivate func uses(netdev: String) -> Bool {

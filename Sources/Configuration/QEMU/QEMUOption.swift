@@ -4,6 +4,8 @@ struct QEMUOption: Hashable {
   var name: String
   /// The option's value, or the word.
   var value: String
+  /// The option as it stands on the command line.
+  var words: [String]
 
   /// Cuts a command line's words, without the program, into options.
   ///
@@ -14,13 +16,16 @@ struct QEMUOption: Hashable {
     var rest = words[...]
     while let word = rest.popFirst() {
       guard word.hasPrefix("-"), word != "-" else {
-        options.append(QEMUOption(name: "", value: word))
+        options.append(QEMUOption(name: "", value: word, words: [word]))
         continue
       }
       let name = String(word.drop { $0 == "-" })
-      var option = QEMUOption(name: name, value: "")
-      if valued.contains(name) || (!flags.contains(name) && rest.first?.hasPrefix("-") == false) {
-        option.value = rest.popFirst() ?? ""
+      var option = QEMUOption(name: name, value: "", words: [word])
+      if valued.contains(name) || (!flags.contains(name) && rest.first?.hasPrefix("-") == false),
+        let value = rest.popFirst()
+      {
+        option.value = value
+        option.words.append(value)
       }
       options.append(option)
     }
@@ -89,22 +94,12 @@ struct QEMUProperties {
     }
   }
 
-  /// The members of a JSON object whose values are strings. Nested objects lie flat among them, which is as much as
-  /// is asked here: whether a `netdev`, `id` or `driver` has a certain value.
+  /// The members of a JSON object, as a list would have them: switches as `on` and `off`, the items of an array as
+  /// repeated keys, the members of nested objects flat among the others. Nothing of what is no JSON object.
   private static func json(_ text: String) -> [(key: String, value: String)] {
-    var strings: [(text: String, isKey: Bool)] = []
-    var rest = text[...]
-    while let quote = rest.firstIndex(of: "\"") {
-      rest = rest[rest.index(after: quote)...]
-      var string = ""
-      while let character = rest.popFirst(), character != "\"" {
-        string.append(character == "\\" ? rest.popFirst() ?? character : character)
-      }
-      strings.append((string, rest.first { !$0.isWhitespace } == ":"))
-    }
-    return zip(strings, strings.dropFirst()).compactMap { left, right in
-      left.isKey && !right.isKey ? (left.text, right.text) : nil
-    }
+    guard case .object(let members)? = JSONValue(text) else { return [] }
+    // The order of an object's members means nothing; one order is as good as another, but it is always the same.
+    return members.sorted { $0.key < $1.key }.flatMap { key, value in value.properties(of: key) }
   }
 }
 

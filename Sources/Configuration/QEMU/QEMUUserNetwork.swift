@@ -4,13 +4,18 @@ extension NetworkOptions {
   ///
   /// What is said of the network device beside it (`id`) is left out.
   public init(user text: String) throws(ConfigurationError) {
+    try self.init(userPairs: QEMUProperties(text).pairs)
+  }
+
+  /// The same of a value that was taken apart.
+  init(userPairs pairs: [(key: String, value: String)]) throws(ConfigurationError) {
     self.init()
-    for (key, value) in QEMUProperties(text).pairs {
-      // A word alone at the start is the kind of network; QEMU takes it for any other key's switch further on.
-      if key.isEmpty {
-        guard value == "user" || value.isEmpty else { try take(value, "on"); continue }
-      } else if key != "type" && key != "id" {
+    for (key, value) in pairs where key != "type" && key != "id" {
+      if !key.isEmpty {
         try take(key, value)
+      } else if value != "user" && !value.isEmpty {
+        // A word alone at the start that is not the kind of network is a switch.
+        try take(value, "on")
       }
     }
   }
@@ -55,6 +60,27 @@ extension NetworkOptions {
   private static let unserved: Set = [
     "restrict", "tftp", "tftp-server-name", "bootfile", "guestfwd", "smb", "smbserver",
   ]
+
+  /// These options with those of the command line beside them: what stands there once comes in the place of what is
+  /// here, what may be repeated behind it.
+  public func overlaid(by others: NetworkOptions) -> NetworkOptions {
+    var options = others
+    options.ipv4 = others.ipv4 ?? ipv4
+    options.ipv6 = others.ipv6 ?? ipv6
+    options.net = others.net ?? net
+    options.host = others.host ?? host
+    options.dns = others.dns ?? dns
+    options.dhcpstart = others.dhcpstart ?? dhcpstart
+    options.ipv6Prefix = others.ipv6Prefix ?? ipv6Prefix
+    options.ipv6Prefixlen = others.ipv6Prefixlen ?? ipv6Prefixlen
+    options.ipv6Host = others.ipv6Host ?? ipv6Host
+    options.ipv6Dns = others.ipv6Dns ?? ipv6Dns
+    options.hostname = others.hostname ?? hostname
+    options.domainname = others.domainname ?? domainname
+    options.dnssearch = dnssearch + others.dnssearch
+    options.hostfwd = hostfwd + others.hostfwd
+    return options
+  }
 
   private static func switched(_ text: String, _ key: String) throws(ConfigurationError) -> Bool {
     guard let value = Bool(qemuSwitch: text) else {

@@ -29,6 +29,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   var links: LinkSet
   /// The child whose end is this loop's end.
   var child: Child?
+  /// The ways into the other loops of the process, which are told what signals ask for.
+  var companions: [Mailbox] = []
   /// The host's name servers, where the network follows them.
   var resolver: ResolverWatch?
 
@@ -209,6 +211,7 @@ extension NetworkLoop where Host: ~Copyable {
     while let signal = try signals.next() {
       if signal == Signals.logFlows {
         logFlows()
+        for companion in companions { try companion.send(.logFlows) }
       } else if child != nil {
         try child?.pass(signal)
       } else {

@@ -1,4 +1,6 @@
+import BasicContainers
 public import Configuration
+import HostSockets
 import Links
 import LinuxSystem
 import Logging
@@ -26,34 +28,57 @@ public enum Service {
     }
   }
 
-  /// Starts QEMU with a network attached, and serves it until QEMU ends.
+  /// Starts QEMU with its networks attached, and serves them until QEMU ends. A command that wants no network is run
+  /// as it is, in the place of this process.
+  ///
+  /// What `options` say of the network holds for each of them; forwards and domains to search are the first one's.
   /// - Returns: the status to exit with.
   public static func run(
     _ command: QEMUCommandLine, netdev: String = "net0", nic: String? = nil, options: ServiceOptions
   ) throws(ServiceError) -> Int32 {
     try ServiceError.wrapping {
-      let setup = try Setup(options)
-      let ends = try Socket.pair(.stream)
-      let theirs = ends.second.rawValue
-      let words = try command.attaching(descriptor: theirs, netdev: netdev, nic: nic)
-      var loop = try setup.makeLoop(links: [.descriptor(try ends.first.duplicate().take())])
+      let attachment = try command.attachment(netdev: netdev, nic: nic)
+      var ends = UniqueArray<DescriptorPair>()
+      for _ in attachment.networks { ends.append(try Socket.pair(.stream)) }
+      let setup = try Setup(options.serving(attachment, 0))
+      guard !attachment.networks.isEmpty else { try setup.replaceProcess(with: command) }
+      var loop = try setup.makeLoop(links: [.descriptor(try ends[0].first.duplicate().take())])
+      var others = UniqueArray<NetworkLoop<KernelSockets>>()
+      for index in 1..<max(ends.count, 1) {
+        let link = LinkAddress.descriptor(try ends[index].first.duplicate().take())
+        others.append(
+          try Setup(options.serving(attachment, index)).makeLoop(links: [link], takingSignals: false))
+      }
       let pidFile = try setup.writePIDFile()
-      // Before the privileges go: QEMU may start helpers of its own that need them.
-      let process = try ChildProcess(words, inheriting: [.init(theirs)])
-      _ = consume ends
-      try loop.adopt(Child(process, daemonizes: command.daemonizes))
+      let child = try start(attachment, ends, daemonizes: command.daemonizes)
+      try loop.adopt(child)
+      var companions = UniqueArray<CompanionLoop>()
       do {
         try Setup.harden()
+        while let other = others.popLast() { companions.append(try CompanionLoop(other)) }
       } catch {
         try loop.child?.pass(Signals.end)
         throw error
       }
+      for index in 0..<companions.count { loop.companions.append(companions[index].mailbox) }
       setup.reportReady()
       let end = try loop.run()
+      while let companion = companions.popLast() { try companion.stop() }
       _ = consume pidFile
       guard case .child(let exit) = end else { return 0 }
       return exit.shellStatus
     }
+  }
+
+  /// Starts QEMU with the second of each of `ends`. Before the privileges go: QEMU may start helpers of its own that
+  /// need them.
+  private static func start(
+    _ attachment: QEMUAttachment, _ ends: consuming UniqueArray<DescriptorPair>, daemonizes: Bool
+  ) throws(SystemError) -> Child {
+    var descriptors: [Int32] = []
+    for index in 0..<ends.count { descriptors.append(ends[index].second.rawValue) }
+    let words = attachment.words(descriptors: descriptors)
+    return Child(try ChildProcess(words, inheriting: descriptors.map { .init($0) }), daemonizes: daemonizes)
   }
 
   /// Prints the options that attach QEMU to `link`.
@@ -61,6 +86,22 @@ public enum Service {
     guard let words = link.qemuOptions() else { return }
     let line = words.map(\.shellQuoted).joined(separator: " ")
     StandardStream.output.write("QEMU's options for \(link):\n  \(line)\n")
+  }
+}
+
+extension ServiceOptions {
+  /// These options for one network of a command line: with what it says of that, and without what is not of this
+  /// network but of the process, or of the first one.
+  fileprivate func serving(_ attachment: QEMUAttachment, _ index: Int) -> ServiceOptions {
+    var options = self
+    guard index < attachment.networks.count else { return options }
+    if index > 0 {
+      options.readyDescriptor = nil
+      options.network.hostfwd = []
+      options.network.dnssearch = []
+    }
+    options.network = attachment.networks[index].overlaid(by: options.network)
+    return options
   }
 }
 

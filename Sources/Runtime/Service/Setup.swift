@@ -36,10 +36,12 @@ struct Setup: ~Copyable {
     return descriptor
   }
 
-  /// Makes the network with its links, forwards and name servers.
-  func makeLoop(links addresses: [LinkAddress]) throws -> NetworkLoop<KernelSockets> {
+  /// Makes the network with its links, forwards and name servers; one loop of a process takes its signals.
+  func makeLoop(
+    links addresses: [LinkAddress], takingSignals: Bool = true
+  ) throws -> NetworkLoop<KernelSockets> {
     // First of all: threads that are started later block what this thread blocks.
-    let signals = try SignalQueue(Signals.all)
+    let signals = try SignalQueue(takingSignals ? Signals.all : [])
     let queue = try EventQueue()
     let links = try openLinks(addresses, registrar: queue.registrar)
     let settings = NetworkSettings(network)
@@ -63,6 +65,13 @@ struct Setup: ~Copyable {
       logger.info("network \(ipv6.prefix), gateway \(ipv6.gateway), name server \(ipv6.resolver)")
     }
     return loop
+  }
+
+  /// Runs a command in the place of this process: there is no network to serve it.
+  consuming func replaceProcess(with command: QEMUCommandLine) throws -> Never {
+    logger.warning("the command wants no network, and is run as it is")
+    reportReady()
+    try ProcessControl.replace(with: command.words)
   }
 
   /// Gives up what is not needed to carry flows, and takes what is.
