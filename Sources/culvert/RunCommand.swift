@@ -13,6 +13,10 @@ struct RunCommand: ParsableCommand {
       board's own where there is no virtio, or the one that --nic names. A command line that has a device with \
       'netdev=net0' gets no other. QEMU 7.2 or later is needed.
 
+      Where COMMAND asks for user networks of QEMU's ('-netdev user', '-nic user' or '-net user'), these become \
+      Culvert's instead, each with its own options; network options here come in their place, and further forwards \
+      and domains are the first one's. A command with '-nic none' is run as it is.
+
       SIGTERM, SIGINT, SIGHUP and SIGQUIT are passed on to the command. The exit status is the command's, or 128 and \
       the signal's number if a signal ended it. With '-daemonize' Culvert stays until QEMU closes its network. \
       SIGUSR1 logs the table of flows.
@@ -21,6 +25,9 @@ struct RunCommand: ParsableCommand {
         A guest on the terminal, its web server at port 8080 of the host:
           culvert run --hostfwd tcp:127.0.0.1:8080-:80 -- \\
             qemu-system-x86_64 -M q35 -m 512 -nographic disk.img
+
+        A command line for QEMU's own user network:
+          culvert run -- qemu-system-x86_64 -nic user,hostfwd=tcp::2222-:22 disk.img
 
         A guest without a virtio driver:
           culvert run --nic e1000 -- qemu-system-i386 -m 256 old.img

@@ -42,6 +42,46 @@ extension SystemTests {
       try guest.output(of: "ping -c 1 -W 2 10.0.2.2")
     }
 
+    @Test(arguments: [
+      ["-nic", "user,model=virtio-net-pci,hostname=taken-over"],
+      ["-net", "nic,model=virtio", "-net", "user,hostname=taken-over"],
+      ["-netdev", "user,id=lan,hostname=taken-over", "-device", "virtio-net-pci,netdev=lan"],
+      [
+        "-netdev", #"{"type":"user","id":"lan","hostname":"taken-over"}"#,
+        "-device", #"{"driver":"virtio-net-pci","netdev":"lan"}"#,
+      ],
+    ])
+    func `a user network of QEMU's is taken over with its options`(network: [String]) throws {
+      let guest = try Guest(network: network, launcher: Self.run())
+      #expect(try guest.lease()["hostname"] == "taken-over")
+      try guest.output(of: "ping -c 1 -W 2 10.0.2.2")
+    }
+
+    @Test func `each of several networks is one of its own`() throws {
+      let network = ["a", "b"].flatMap { id in
+        [
+          "-netdev", "user,id=\(id),net=10.\(id == "a" ? 7 : 8).0.0/24", "-device",
+          "virtio-net-pci,netdev=\(id),romfile=",
+        ]
+      }
+      let guest = try Guest(network: network, launcher: Self.run())
+      #expect(try guest.lease()["ip"] == "10.7.0.15")
+      try guest.output(
+        of: """
+          ping -c 1 -W 2 10.7.0.2
+          ip address add 10.8.0.15/24 dev eth1 && ip link set eth1 up
+          ping -c 1 -W 5 10.8.0.2
+          """)
+      _ = try guest.start("poweroff -f")
+      #expect(try guest.program.waitForExit(seconds: 20) == .status(0))
+    }
+
+    @Test func `a command that wants no network is run as it is`() throws {
+      let program = try Program(Self.run() + ["bash", "-c", "exit $#", "qemu-system-x86_64", "-nic", "none"])
+      #expect(try program.waitForExit(seconds: 10) == .status(2))
+      #expect(program.errors.text.contains("wants no network"))
+    }
+
     @Test func `a signal is passed on to QEMU`() throws {
       let guest = try Guest(network: [], launcher: Self.run())
       try guest.program.send(signal: SIGTERM)
