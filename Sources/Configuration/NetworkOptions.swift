@@ -21,6 +21,9 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   public var ipv6Host: String?
   /// The virtual resolver's IPv6 address; nil for the network's ::3.
   public var ipv6Dns: String?
+  /// Whether guests reach nothing but the gateway's own services, and answer only those who come by forwards; nil for
+  /// no.
+  public var restrict: Bool?
   /// The name that DHCP gives to guests.
   public var hostname: String?
   /// The domain that DHCP gives to guests.

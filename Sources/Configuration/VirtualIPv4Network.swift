@@ -27,6 +27,9 @@ public struct VirtualIPv4Network: Hashable, Sendable {
     gateway = try address(options.host, default: 0x0202, "host", "Failed to parse host")
     guard prefix.contains(gateway) else { throw ConfigurationError("host", "Host doesn't belong to network") }
     resolver = try address(options.dns, default: 0x0203, "dns", "Failed to parse DNS")
+    guard options.restrict != true || prefix.contains(resolver) else {
+      throw ConfigurationError("dns", "DNS doesn't belong to network")
+    }
     guard resolver != gateway else { throw ConfigurationError("dns", "DNS must be different from host") }
     firstLease = try address(options.dhcpstart, default: 0x020f, "dhcpstart", "Failed to parse DHCP start address")
     guard prefix.contains(firstLease) else {

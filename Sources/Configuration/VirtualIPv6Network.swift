@@ -34,6 +34,9 @@ public struct VirtualIPv6Network: Hashable, Sendable {
       throw ConfigurationError("ipv6-host", "IPv6 Host doesn't belong to network")
     }
     resolver = try address(options.ipv6Dns, default: IPv6Address(high: high, low: low | 3), "ipv6-dns", "IPv6 DNS")
+    guard options.restrict != true || prefix.contains(resolver) else {
+      throw ConfigurationError("ipv6-dns", "IPv6 DNS doesn't belong to network")
+    }
     // QEMU lets it pass, and then answers for neither as it should.
     guard resolver != gateway else {
       throw ConfigurationError("ipv6-dns", "IPv6 DNS must be different from IPv6 host")

@@ -18,6 +18,8 @@ public struct VirtualNetwork: Hashable, Sendable {
   public var forwards: [HostForward]
   /// The server that the virtual resolver asks, nil for the host's own.
   public var upstreamResolver: Endpoint?
+  /// Whether guests reach nothing but the gateway's own services, and answer only those who come by forwards.
+  public var isRestricted: Bool
   /// Whether the gateway's address leads to the host's loopback.
   public var allowsHostLoopback: Bool
   /// Whether guests reach link-local addresses.
@@ -45,6 +47,7 @@ public struct VirtualNetwork: Hashable, Sendable {
       }
       return server
     }
+    isRestricted = options.restrict ?? false
     allowsHostLoopback = !options.noHostLoopback
     allowsLinkLocal = options.allowLinkLocal
     let filtering = options.udpFiltering ?? UDPFilteringOption.address.rawValue

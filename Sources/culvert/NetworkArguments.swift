@@ -73,6 +73,14 @@ struct NetworkArguments: ParsableArguments {
   var ipv6Dns: String?
 
   @Option(
+    name: .customLong("restrict"),
+    help: ArgumentHelp(
+      "Whether guests reach nothing but the gateway's own services, and answer only those who come by --hostfwd "
+        + "(default: off).", valueName: "on|off"),
+    transform: readSwitch)
+  var restrict: Bool?
+
+  @Option(
     name: .customLong("hostname"), help: ArgumentHelp("The name that DHCP gives to guests (default: none)."))
   var hostname: String?
 
@@ -138,6 +146,7 @@ struct NetworkArguments: ParsableArguments {
     options.ipv6Prefixlen = ipv6Prefixlen
     options.ipv6Host = ipv6Host
     options.ipv6Dns = ipv6Dns
+    options.restrict = restrict
     options.hostname = hostname
     options.domainname = domainname
     options.dnssearch = dnssearch

@@ -125,6 +125,8 @@ struct VirtualNetworkTests {
     Mistake("ipv6-host: IPv6 Host doesn't belong to network") { $0.ipv6Host = "fec0:0:0:1::2" },
     Mistake("ipv6-dns: Failed to parse IPv6 DNS") { $0.ipv6Dns = "dns" },
     Mistake("ipv6-dns: IPv6 DNS must be different from IPv6 host") { $0.ipv6Dns = "fec0::2" },
+    Mistake("dns: DNS doesn't belong to network") { ($0.restrict, $0.dns) = (true, "192.0.2.53") },
+    Mistake("ipv6-dns: IPv6 DNS doesn't belong to network") { ($0.restrict, $0.ipv6Dns) = (true, "2001:db8::53") },
     Mistake("ipv4, ipv6: IPv4 and IPv6 disabled") { ($0.ipv4, $0.ipv6) = (false, false) },
     Mistake("net: IPv4 disabled but netmask/host/dns provided") { ($0.ipv6, $0.net) = (true, "10.0.2.0/24") },
     Mistake("ipv6-host: IPv6 disabled but prefix/host6/dns6 provided") { ($0.ipv4, $0.ipv6Host) = (true, "fec0::2") },

@@ -38,6 +38,7 @@ extension NetworkOptions {
       if parts.count == 2 { ipv6Prefixlen = try Self.number(parts[1], key) }
     case "ipv6-host": ipv6Host = value
     case "ipv6-dns": ipv6Dns = value
+    case "restrict": restrict = try Self.switched(value, key)
     case "hostname": hostname = value
     case "domainname": domainname = value
     case "dnssearch": dnssearch.append(value)
@@ -53,12 +54,12 @@ extension NetworkOptions {
   /// The names that QEMU documents, of those that `take` takes.
   static let served = [
     "ipv4", "ipv6", "net", "host", "dns", "dhcpstart", "ipv6-prefix", "ipv6-prefixlen", "ipv6-host", "ipv6-dns",
-    "hostname", "domainname", "dnssearch", "hostfwd",
+    "restrict", "hostname", "domainname", "dnssearch", "hostfwd",
   ]
 
   /// Options of QEMU's that there is nothing behind yet.
   private static let unserved: Set = [
-    "restrict", "tftp", "tftp-server-name", "bootfile", "guestfwd", "smb", "smbserver",
+    "tftp", "tftp-server-name", "bootfile", "guestfwd", "smb", "smbserver",
   ]
 
   /// These options with those of the command line beside them: what stands there once comes in the place of what is
@@ -75,6 +76,7 @@ extension NetworkOptions {
     options.ipv6Prefixlen = others.ipv6Prefixlen ?? ipv6Prefixlen
     options.ipv6Host = others.ipv6Host ?? ipv6Host
     options.ipv6Dns = others.ipv6Dns ?? ipv6Dns
+    options.restrict = others.restrict ?? restrict
     options.hostname = others.hostname ?? hostname
     options.domainname = others.domainname ?? domainname
     options.dnssearch = dnssearch + others.dnssearch

@@ -42,10 +42,16 @@ struct ForwardingPolicy {
 
   /// What becomes of a flow from a guest to `destination`.
   func verdict(_ transport: Transport, to destination: Endpoint) -> Verdict {
-    if let address = destination.address.ipv4 {
-      verdict(transport, to: address, destination)
-    } else {
-      verdict(transport, to: destination.address.mapped, destination)
+    let verdict =
+      if let address = destination.address.ipv4 {
+        verdict(transport, to: address, destination)
+      } else {
+        verdict(transport, to: destination.address.mapped, destination)
+      }
+    guard settings.isRestricted else { return verdict }
+    switch verdict {
+    case .local, .drop: return verdict
+    default: return transport == .tcp ? .reset : .drop(.forbiddenDestination)
     }
   }
 

@@ -65,8 +65,11 @@ extension DHCPServer {
     // A BOOTP client that sent no magic cookie does not know what is behind it.
     guard hasOptions else { return }
     writer.append(.subnetMask, settings.ipv4Prefix.mask)
-    writer.append(.router, settings.ipv4Gateway)
-    writer.append(.domainNameServer, settings.ipv4Resolver)
+    // A network that leads nowhere has no router and no resolver.
+    if !settings.isRestricted {
+      writer.append(.router, settings.ipv4Gateway)
+      writer.append(.domainNameServer, settings.ipv4Resolver)
+    }
     if type != nil, grantsAddress { appendTimes(to: &writer) }
     writer.append(.interfaceMTU, UInt16(clamping: settings.mtu))
     if !settings.hostname.isEmpty { writer.append(.hostname, settings.hostname) }

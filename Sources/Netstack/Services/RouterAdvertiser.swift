@@ -29,10 +29,12 @@ struct RouterAdvertiser: ~Copyable {
   private static var lifetime: UInt16 { 1800 }
 
   init(settings: NetworkSettings) {
+    // RFC 4861 section 4.2: a lifetime of 0 says that the router leads nowhere; its prefix holds all the same.
     var message = RouterAdvertisement(
-      lifetime: Self.lifetime, sourceLinkLayer: settings.ipv6GatewayMAC, mtu: UInt32(clamping: settings.mtu),
+      lifetime: settings.isRestricted ? 0 : Self.lifetime, sourceLinkLayer: settings.ipv6GatewayMAC,
+      mtu: UInt32(clamping: settings.mtu),
       prefix: settings.ipv6Prefix, validLifetime: 86_400, preferredLifetime: 14_400)
-    message.resolvers = [settings.ipv6Resolver]
+    message.resolvers = settings.isRestricted ? [] : [settings.ipv6Resolver]
     message.searchDomains = settings.searchDomains
     message.resolverLifetime = UInt32(Self.lifetime)
     let bytes = message.body

@@ -36,6 +36,8 @@ public struct NetworkSettings: Hashable, Sendable {
   public var domainName = ""
   /// The domains to search that DHCP gives out (option 119).
   public var searchDomains: [String] = []
+  /// Whether guests reach nothing but the gateway's own services, and answer only those who come by forwards.
+  public var isRestricted = false
   /// Whether guests reach the host's loopback through the gateway's address.
   public var allowsHostLoopback = true
   /// Whether guests reach link-local addresses, where clouds serve their metadata.

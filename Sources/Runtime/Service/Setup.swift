@@ -183,6 +183,7 @@ extension NetworkSettings {
     hostname = network.hostname
     domainName = network.domainName
     searchDomains = network.searchDomains
+    isRestricted = network.isRestricted
     allowsHostLoopback = network.allowsHostLoopback
     allowsLinkLocal = network.allowsLinkLocal
     udpFiltering = UDPFiltering(network.udpFiltering)
