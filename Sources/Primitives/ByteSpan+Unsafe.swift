@@ -29,6 +29,28 @@ extension Span where Element == UInt8 {
   }
 }
 
+extension Span where Element == UInt8 {
+  /// The sum of the 32-bit integers in the machine's byte order that `range` holds, for checksums.
+  ///
+  /// The range is checked once, where a loop of single loads would check it for each.
+  /// - Precondition: the range lies in the span and is a multiple of four bytes long.
+  @inlinable @inline(__always)
+  public func sumOfIntegers32(in range: Range<Int>) -> UInt64 {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count && range.count & 3 == 0, "sum outside the span")
+    // SAFETY: the range was checked above; a loaded integer may have any bit pattern.
+    return unsafe withUnsafeBytes { bytes in
+      guard let base = bytes.baseAddress else { return 0 }
+      var sum: UInt64 = 0
+      var offset = range.lowerBound
+      while offset < range.upperBound {
+        unsafe sum &+= UInt64(base.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+        offset &+= 4
+      }
+      return sum
+    }
+  }
+}
+
 extension MutableSpan where Element == UInt8 {
   /// Stores a 16-bit integer in network byte order at `offset`.
   /// - Precondition: `offset + 2 <= count`.

@@ -88,7 +88,7 @@ public struct IPv4Prefix: Hashable, Sendable {
   public var mask: IPv4Address { IPv4Address(bits: Self.mask(length)) }
 
   /// The directed broadcast address: all host bits one.
-  @inlinable
+  @inlinable @inline(__always)
   public var broadcast: IPv4Address { IPv4Address(bits: network.bits | ~Self.mask(length)) }
 
   /// Whether `address` lies in the network.
@@ -96,7 +96,7 @@ public struct IPv4Prefix: Hashable, Sendable {
   public func contains(_ address: IPv4Address) -> Bool { (address.bits ^ network.bits) & Self.mask(length) == 0 }
 
   @inlinable
-  static func mask(_ length: Int) -> UInt32 { length == 0 ? 0 : ~0 << UInt32(32 - length) }
+  static func mask(_ length: Int) -> UInt32 { length == 0 ? 0 : ~0 &<< UInt32(truncatingIfNeeded: 32 &- length) }
 }
 
 extension IPv4Prefix: CustomStringConvertible {

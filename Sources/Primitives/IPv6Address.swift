@@ -140,8 +140,8 @@ public struct IPv6Prefix: Hashable, Sendable {
 
   @inlinable
   static func mask(_ length: Int) -> (high: UInt64, low: UInt64) {
-    let high: UInt64 = length == 0 ? 0 : length >= 64 ? ~0 : ~0 << UInt64(64 - length)
-    let low: UInt64 = length <= 64 ? 0 : ~0 << UInt64(128 - length)
+    let high: UInt64 = length == 0 ? 0 : length >= 64 ? ~0 : ~0 &<< UInt64(truncatingIfNeeded: 64 &- length)
+    let low: UInt64 = length <= 64 ? 0 : ~0 &<< UInt64(truncatingIfNeeded: 128 &- length)
     return (high, low)
   }
 }

@@ -23,7 +23,7 @@ public struct MACAddress: Hashable, Sendable {
 
   /// Writes the six bytes at `offset`.
   /// - Precondition: `offset + 6 <= bytes.count`.
-  @inlinable
+  @inlinable @inline(__always)
   public func write(to bytes: inout MutableSpan<UInt8>, at offset: Int) {
     bytes.storeBigEndian(UInt16(truncatingIfNeeded: bits >> 32), at: offset)
     bytes.storeBigEndian(UInt32(truncatingIfNeeded: bits), at: offset + 2)

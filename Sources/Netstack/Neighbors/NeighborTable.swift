@@ -66,8 +66,13 @@ struct NeighborTable: ~Copyable {
   }
 
   /// The place of `address`; `hint`, a place where it was found before, makes that free.
+  @inline(__always)
   func find(_ address: IPAddress, hint: Int = 0) -> Int? {
     if hint < entries.count && entries[hint].address == address { return hint }
+    return search(address)
+  }
+
+  private func search(_ address: IPAddress) -> Int? {
     var position = home(of: address)
     while index[position] != 0 {
       let place = Int(index[position]) - 1

@@ -148,6 +148,7 @@ struct FlowTable: ~Copyable {
   var highWater: UInt32 { UInt32(entries.count) }
 
   /// The flow with `key`, and its state.
+  @inline(__always)
   func find(_ key: FlowKey) -> (id: FlowID, slot: FlowSlot)? {
     var position = home(of: key)
     while index[position] != 0 {

@@ -133,7 +133,7 @@ public struct IPv4Packet: ~Escapable {
   }
 
   /// Whether the header's checksum is right.
-  @inlinable
+  @inlinable @inline(__always)
   public var isHeaderChecksumValid: Bool {
     guard headerLength == IPv4Header.length else {
       return InternetChecksum.verify(bytes.extracting(0..<headerLength))
