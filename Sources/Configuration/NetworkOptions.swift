@@ -30,6 +30,12 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   public var domainname: String?
   /// The domains to search that DHCP gives to guests, in their order.
   public var dnssearch: [String] = []
+  /// The file to boot that DHCP names: a path at the TFTP server, or a URL.
+  public var bootfile: String?
+  /// The name of the TFTP server that DHCP gives to guests, besides the gateway's address.
+  public var tftpServerName: String?
+  /// Addresses that DHCP keeps for one guest each, `MAC=ADDRESS[,HOSTNAME]`.
+  public var lease: [String] = []
   /// The longest IP packet that guests are advised to send, in bytes; nil for the link's default.
   public var mtu: Int?
   /// Ports of the host that lead to a guest, `[tcp|udp]:[HOSTADDR]:PORT-[GUESTADDR]:PORT` each.
@@ -48,14 +54,22 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
 
   /// The name of an option that is given and makes sense only with IPv4, nil where there is none.
   var firstIPv4Option: String? {
-    net != nil ? "net" : host != nil ? "host" : dns != nil ? "dns" : dhcpstart != nil ? "dhcpstart" : nil
+    Self.firstName([
+      ("net", net != nil), ("host", host != nil), ("dns", dns != nil), ("dhcpstart", dhcpstart != nil),
+      ("lease", !lease.isEmpty),
+    ])
   }
 
   /// The name of an option that is given and makes sense only with IPv6, nil where there is none.
   var firstIPv6Option: String? {
-    ipv6Prefix != nil
-      ? "ipv6-prefix"
-      : ipv6Prefixlen != nil ? "ipv6-prefixlen" : ipv6Host != nil ? "ipv6-host" : ipv6Dns != nil ? "ipv6-dns" : nil
+    Self.firstName([
+      ("ipv6-prefix", ipv6Prefix != nil), ("ipv6-prefixlen", ipv6Prefixlen != nil), ("ipv6-host", ipv6Host != nil),
+      ("ipv6-dns", ipv6Dns != nil),
+    ])
+  }
+
+  private static func firstName(_ options: [(name: String, isGiven: Bool)]) -> String? {
+    options.first(where: \.isGiven)?.name
   }
 }
 

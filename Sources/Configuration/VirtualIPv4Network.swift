@@ -10,6 +10,8 @@ public struct VirtualIPv4Network: Hashable, Sendable {
   public var resolver: IPv4Address
   /// The first address that DHCP leases.
   public var firstLease: IPv4Address
+  /// Addresses that DHCP keeps for one guest each.
+  public var staticLeases: [LeaseOption]
 
   /// Checks `options` and fills in what they leave open, by QEMU's rules and with QEMU's messages.
   init(_ options: NetworkOptions) throws(ConfigurationError) {
@@ -38,6 +40,25 @@ public struct VirtualIPv4Network: Hashable, Sendable {
     guard firstLease != gateway, firstLease != resolver else {
       throw ConfigurationError("dhcpstart", "DHCP must be different from host and DNS")
     }
+    staticLeases = []
+    for (index, text) in options.lease.enumerated() { staticLeases.append(try lease(text, "lease[\(index)]")) }
+  }
+
+  /// Reads a static lease, which takes nothing from the network or from those before it.
+  private func lease(_ text: String, _ path: String) throws(ConfigurationError) -> LeaseOption {
+    guard let lease = LeaseOption(text) else {
+      throw ConfigurationError(path, "'\(text)' is not MAC=ADDRESS[,HOSTNAME], as 52:54:00:12:34:56=10.0.2.20,web")
+    }
+    let isOfNetwork =
+      prefix.contains(lease.address)
+      && (prefix.length > 30 || ![prefix.network, prefix.broadcast].contains(lease.address))
+    guard isOfNetwork, lease.address != gateway, lease.address != resolver else {
+      throw ConfigurationError(path, "\(lease.address) is not for a guest of \(prefix)")
+    }
+    guard !staticLeases.contains(where: { $0.address == lease.address || $0.hardware == lease.hardware }) else {
+      throw ConfigurationError(path, "'\(text)' has the address or the guest of another lease")
+    }
+    return lease
   }
 
   /// Reads `net=`, without a mask by QEMU's table of defaults.

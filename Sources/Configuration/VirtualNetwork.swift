@@ -12,6 +12,10 @@ public struct VirtualNetwork: Hashable, Sendable {
   public var domainName: String
   /// The domains to search that DHCP gives to guests.
   public var searchDomains: [String]
+  /// The file to boot that DHCP names, empty for none.
+  public var bootFile: String
+  /// The name of the TFTP server that DHCP gives to guests, empty for none.
+  public var tftpServerName: String
   /// The longest IP packet that guests are advised to send, in bytes.
   public var mtu: Int
   /// Ports of the host that lead to a guest.
@@ -40,6 +44,7 @@ public struct VirtualNetwork: Hashable, Sendable {
     }
     (ipv4, ipv6) = try Self.families(options, mtu: mtu)
     (hostname, domainName, searchDomains) = try Self.names(options)
+    (bootFile, tftpServerName) = try Self.bootNames(options)
     forwards = try Self.forwards(options.hostfwd)
     upstreamResolver = try options.dnsUpstream.map { text throws(ConfigurationError) in
       guard let server = Endpoint(text, defaultPort: 53), server.port > 0 else {
@@ -104,6 +109,17 @@ public struct VirtualNetwork: Hashable, Sendable {
       }
     }
     return (hostname, options.domainname ?? "", options.dnssearch)
+  }
+
+  /// Checks what DHCP says of booting.
+  private static func bootNames(_ options: NetworkOptions) throws(ConfigurationError) -> (String, String) {
+    let (file, server) = (options.bootfile ?? "", options.tftpServerName ?? "")
+    guard server.utf8.count <= 255 else {
+      throw ConfigurationError("tftp-server-name", "'tftp-server-name' parameter cannot exceed 255 bytes")
+    }
+    // The longest that one option holds.
+    guard file.utf8.count <= 255 else { throw ConfigurationError("bootfile", "'bootfile' cannot exceed 255 bytes") }
+    return (file, server)
   }
 
   private static func forwards(_ rules: [String]) throws(ConfigurationError) -> [HostForward] {

@@ -95,6 +95,25 @@ struct NetworkArguments: ParsableArguments {
   var dnssearch: [String] = []
 
   @Option(
+    name: .customLong("bootfile"),
+    help: ArgumentHelp(
+      "The file to boot that DHCP names, a path at the TFTP server or a URL (default: none).", valueName: "name"))
+  var bootfile: String?
+
+  @Option(
+    name: .customLong("tftp-server-name"),
+    help: ArgumentHelp(
+      "The name of the TFTP server that DHCP gives to guests, besides the gateway's address (default: none)."))
+  var tftpServerName: String?
+
+  @Option(
+    name: .customLong("lease"),
+    help: ArgumentHelp(
+      "An address that DHCP keeps for one guest, with a name for it if wanted; may be repeated (default: none).",
+      valueName: "mac=address[,hostname]"))
+  var lease: [String] = []
+
+  @Option(
     name: .customLong("mtu"),
     help: ArgumentHelp(
       "The longest packet that guests are advised to send; a guest that ignores the advice loses nothing "
@@ -150,6 +169,9 @@ struct NetworkArguments: ParsableArguments {
     options.hostname = hostname
     options.domainname = domainname
     options.dnssearch = dnssearch
+    options.bootfile = bootfile
+    options.tftpServerName = tftpServerName
+    options.lease = lease
     options.mtu = mtu
     options.hostfwd = hostfwd
     options.dnsUpstream = dnsUpstream

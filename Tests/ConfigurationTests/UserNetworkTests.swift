@@ -18,6 +18,7 @@ struct UserNetworkTests {
       { $0.hostfwd = ["tcp::2222-:22", "udp:127.0.0.1:53-:53"] }
     ),
     ("user,ipv4=off,ipv6=on", { ($0.ipv4, $0.ipv6) = (false, true) }),
+    ("user,bootfile=a,tftp-server-name=b", { ($0.bootfile, $0.tftpServerName) = ("a", "b") }),
     ("user,restrict=y", { $0.restrict = true }),
     ("user,ipv6", { $0.ipv6 = true }),
     ("ipv6", { $0.ipv6 = true }),

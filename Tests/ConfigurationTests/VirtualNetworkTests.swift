@@ -139,6 +139,20 @@ struct VirtualNetworkTests {
       $0.domainname = String(repeating: "a", count: 256)
     },
     Mistake("dnssearch[1]: 'a..b' is not a domain name") { $0.dnssearch = ["example.org", "a..b"] },
+    Mistake("tftp-server-name: 'tftp-server-name' parameter cannot exceed 255 bytes") {
+      $0.tftpServerName = String(repeating: "a", count: 256)
+    },
+    Mistake("bootfile: 'bootfile' cannot exceed 255 bytes") { $0.bootfile = String(repeating: "a", count: 256) },
+    Mistake("lease[0]: 'x' is not MAC=ADDRESS[,HOSTNAME], as 52:54:00:12:34:56=10.0.2.20,web") { $0.lease = ["x"] },
+    Mistake("lease[0]: 10.0.2.2 is not for a guest of 10.0.2.0/24") { $0.lease = ["52:54:00:00:00:01=10.0.2.2"] },
+    Mistake("lease[0]: 10.0.2.255 is not for a guest of 10.0.2.0/24") { $0.lease = ["52:54:00:00:00:01=10.0.2.255"] },
+    Mistake("lease[0]: 10.0.3.9 is not for a guest of 10.0.2.0/24") { $0.lease = ["52:54:00:00:00:01=10.0.3.9"] },
+    Mistake("lease[1]: '52:54:00:00:00:02=10.0.2.9' has the address or the guest of another lease") {
+      $0.lease = ["52:54:00:00:00:01=10.0.2.9", "52:54:00:00:00:02=10.0.2.9"]
+    },
+    Mistake("lease: IPv4 disabled but netmask/host/dns provided") {
+      ($0.ipv4, $0.lease) = (false, ["52:54:00:00:00:01=10.0.2.9"])
+    },
     Mistake("mtu: 575 is out of range; give 576 to 65520 bytes") { $0.mtu = 575 },
     Mistake("mtu: 65521 is out of range; give 576 to 65520 bytes") { $0.mtu = 65_521 },
     Mistake("hostfwd[1]: Invalid host forwarding rule 'x' (No : separators)") { $0.hostfwd = ["tcp::1-:1", "x"] },
@@ -157,6 +171,15 @@ struct VirtualNetworkTests {
     } throws: { error in
       "\(error)" == mistake.message
     }
+  }
+
+  @Test(arguments: [("", ""), (",web-1", "web-1")])
+  func `a lease has a guest, an address, and perhaps a name`(suffix: String, name: String) throws {
+    var options = NetworkOptions()
+    options.lease = ["52:54:00:12:34:57=10.0.2.9" + suffix]
+    let lease = try #require(VirtualNetwork(options).ipv4?.staticLeases.first)
+    #expect(lease.hardware == MACAddress(0x52, 0x54, 0, 0x12, 0x34, 0x57))
+    #expect(lease.address == IPv4Address(10, 0, 2, 9) && lease.hostname == name)
   }
 
   @Test func `the resolver may lie outside the network`() throws {

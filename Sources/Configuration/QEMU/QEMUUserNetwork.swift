@@ -43,6 +43,8 @@ extension NetworkOptions {
     case "domainname": domainname = value
     case "dnssearch": dnssearch.append(value)
     case "hostfwd": hostfwd.append(value)
+    case "bootfile": bootfile = value
+    case "tftp-server-name": tftpServerName = value
     default:
       guard !Self.unserved.contains(key) else {
         throw ConfigurationError("user.\(key)", "'\(value)' is a service that Culvert does not have yet; leave it out")
@@ -54,12 +56,13 @@ extension NetworkOptions {
   /// The names that QEMU documents, of those that `take` takes.
   static let served = [
     "ipv4", "ipv6", "net", "host", "dns", "dhcpstart", "ipv6-prefix", "ipv6-prefixlen", "ipv6-host", "ipv6-dns",
-    "restrict", "hostname", "domainname", "dnssearch", "hostfwd",
+    "restrict", "hostname", "domainname", "dnssearch", "bootfile", "tftp-server-name",
+    "hostfwd",
   ]
 
   /// Options of QEMU's that there is nothing behind yet.
   private static let unserved: Set = [
-    "tftp", "tftp-server-name", "bootfile", "guestfwd", "smb", "smbserver",
+    "tftp", "guestfwd", "smb", "smbserver",
   ]
 
   /// These options with those of the command line beside them: what stands there once comes in the place of what is
@@ -79,6 +82,9 @@ extension NetworkOptions {
     options.restrict = others.restrict ?? restrict
     options.hostname = others.hostname ?? hostname
     options.domainname = others.domainname ?? domainname
+    options.bootfile = others.bootfile ?? bootfile
+    options.tftpServerName = others.tftpServerName ?? tftpServerName
+    options.lease = lease + others.lease
     options.dnssearch = dnssearch + others.dnssearch
     options.hostfwd = hostfwd + others.hostfwd
     return options

@@ -24,6 +24,8 @@ struct DHCPLeaseTable: Sendable {
   /// One address.
   struct Entry: Sendable {
     let address: IPv4Address
+    /// The only one who can have it, nil for anybody.
+    var reservation: MACAddress?
     var use = Use.none
     /// Whose use it is, if offered or bound.
     var holder = MACAddress(bits: 0)
@@ -33,6 +35,8 @@ struct DHCPLeaseTable: Sendable {
     var lastOwner: MACAddress?
 
     func isFree(at now: Instant) -> Bool { use == .none || until <= now }
+
+    func isReserved(againstAnybodyBut client: MACAddress) -> Bool { reservation.map { $0 != client } ?? false }
 
     func isHeld(by client: MACAddress, at now: Instant) -> Bool {
       (use == .offered || use == .bound) && holder == client && until > now
@@ -54,6 +58,10 @@ struct DHCPLeaseTable: Sendable {
       guard address != .broadcast else { break }
       address = IPv4Address(bits: address.bits + 1)
     }
+    for lease in settings.staticLeases {
+      entries.removeAll { $0.address == lease.address }
+      entries.append(Entry(address: lease.address, reservation: lease.hardware))
+    }
     self.entries = entries
   }
 
@@ -72,14 +80,18 @@ struct DHCPLeaseTable: Sendable {
 
   /// Whether nobody but `client` has the address at `index`.
   func isAvailable(_ index: Int, to client: MACAddress, at now: Instant) -> Bool {
-    entries[index].isFree(at: now) || entries[index].isHeld(by: client, at: now)
+    !entries[index].isReserved(againstAnybodyBut: client)
+      && (entries[index].isFree(at: now) || entries[index].isHeld(by: client, at: now))
   }
 
-  /// Chooses an address for `client` in the order of RFC 2131 section 4.3.1: the one it has, the one it had, the one
-  /// it asks for, a new one. Nil where all are taken.
+  /// Chooses an address for `client` in the order of RFC 2131 section 4.3.1: the one it has, the one that is kept for
+  /// it, the one it had, the one it asks for, a new one. Nil where all are taken.
   func choose(for client: MACAddress, requested: IPv4Address?, at now: Instant) -> Int? {
     if let held = index(heldBy: client, at: now) { return held }
-    let free = entries.indices.filter { entries[$0].isFree(at: now) }
+    let free = entries.indices.filter {
+      entries[$0].isFree(at: now) && !entries[$0].isReserved(againstAnybodyBut: client)
+    }
+    if let kept = free.first(where: { entries[$0].reservation == client }) { return kept }
     if let former = free.first(where: { entries[$0].lastOwner == client }) { return former }
     if let asked = free.first(where: { entries[$0].address == requested }) { return asked }
     // Rather one that nobody will come back for, else the one whose owner has been gone for longest.

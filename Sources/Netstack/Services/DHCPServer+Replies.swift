@@ -21,8 +21,9 @@ extension DHCPServer {
       siaddr: isNAK ? .any : settings.ipv4Gateway, clientHardware: asked.clientHardware)
     let byteCount: Int
     do {
-      var writer = try DHCPMessageWriter(header, into: &reply, limit: limit(of: request))
-      append(type, to: &writer, grantsAddress: yiaddr != .any, hasOptions: request.hasOptions)
+      var writer = try DHCPMessageWriter(
+        header, into: &reply, limit: limit(of: request), mayOverload: request.messageType != nil)
+      append(type, to: &writer, answering: request, grantsAddress: yiaddr != .any)
       byteCount = writer.finish()
     } catch {
       preconditionFailure("no room for a DHCP message: \(error)")
@@ -49,39 +50,84 @@ extension DHCPServer {
     return max(size ?? 0, Self.usualLimit)
   }
 
-  /// The options of a message. Those asked for in option 55 are all among them where they are set, so it is not
-  /// looked at; the longest come last, where there may be no room for them.
+  /// The options of a message: first those asked for, in the order of option 55 (RFC 2132 section 9.8), then the
+  /// others that are set, the longest last, for which there may be no room.
   private func append(
-    _ type: DHCPMessageType?, to writer: inout DHCPMessageWriter, grantsAddress: Bool, hasOptions: Bool
+    _ type: DHCPMessageType?, to writer: inout DHCPMessageWriter, answering request: DHCPMessage, grantsAddress: Bool
   ) {
+    if type != .nak { appendBootFile(to: &writer) }
     if let type {
       writer.append(.messageType, type.rawValue)
       writer.append(.serverIdentifier, settings.ipv4Gateway)
+      // RFC 6842: as it came, in every answer.
+      if let identifier = request.value(of: .clientIdentifier) { writer.append(.clientIdentifier, identifier) }
+      if type == .ack && request.messageType == .discover { writer.append(.rapidCommit, []) }
     }
     guard type != .nak else {
       writer.append(.message, "requested address not available")
       return
     }
     // A BOOTP client that sent no magic cookie does not know what is behind it.
-    guard hasOptions else { return }
-    writer.append(.subnetMask, settings.ipv4Prefix.mask)
-    // A network that leads nowhere has no router and no resolver.
-    if !settings.isRestricted {
-      writer.append(.router, settings.ipv4Gateway)
-      writer.append(.domainNameServer, settings.ipv4Resolver)
+    guard request.hasOptions else { return }
+    let hasTimes = type != nil && grantsAddress
+    let asked = request.value(of: .parameterRequestList).map { $0.map(DHCPOptionCode.init) } ?? []
+    var rest = Self.order
+    for code in asked {
+      guard let place = rest.firstIndex(of: code) else { continue }
+      rest.remove(at: place)
+      append(code, to: &writer, answering: request, hasTimes: hasTimes)
     }
-    if type != nil, grantsAddress { appendTimes(to: &writer) }
-    writer.append(.interfaceMTU, UInt16(clamping: settings.mtu))
-    if !settings.hostname.isEmpty { writer.append(.hostname, settings.hostname) }
-    if !settings.domainName.isEmpty { writer.append(.domainName, settings.domainName) }
-    if !searchList.isEmpty { writer.append(.domainSearch, searchList) }
+    // What stands in the field `file` is repeated only for those who ask.
+    for code in rest where code != .bootFile || settings.bootFile.utf8.count > DHCPMessageWriter.longestBootFile {
+      append(code, to: &writer, answering: request, hasTimes: hasTimes)
+    }
   }
 
-  /// The lease's length, with T1 and T2 at the half and seven eighths of it (RFC 2131 section 4.4.5).
-  private func appendTimes(to writer: inout DHCPMessageWriter) {
+  /// The options that this server knows, in the order in which they stand where nobody asks for another.
+  private static let order: [DHCPOptionCode] = [
+    .subnetMask, .router, .domainNameServer, .leaseTime, .renewalTime, .rebindingTime, .interfaceMTU, .hostname,
+    .domainName, .tftpServerName, .vendorClass, .iPXE, .bootFile, .domainSearch,
+  ]
+
+  /// Adds an option if it is set.
+  private func append(
+    _ code: DHCPOptionCode, to writer: inout DHCPMessageWriter, answering request: DHCPMessage, hasTimes: Bool
+  ) {
+    // T1 and T2 are half and seven eighths of the lease (RFC 2131 section 4.4.5).
     let seconds = UInt32(Self.leaseTime.nanoseconds / 1_000_000_000)
-    writer.append(.leaseTime, seconds)
-    writer.append(.renewalTime, seconds / 2)
-    writer.append(.rebindingTime, seconds / 8 * 7)
+    switch code {
+    case .subnetMask: writer.append(code, settings.ipv4Prefix.mask)
+    // A network that leads nowhere has no router and no resolver.
+    case .router where !settings.isRestricted: writer.append(code, settings.ipv4Gateway)
+    case .domainNameServer where !settings.isRestricted: writer.append(code, settings.ipv4Resolver)
+    case .leaseTime where hasTimes: writer.append(code, seconds)
+    case .renewalTime where hasTimes: writer.append(code, seconds / 2)
+    case .rebindingTime where hasTimes: writer.append(code, seconds / 8 * 7)
+    case .interfaceMTU: writer.append(code, UInt16(clamping: settings.mtu))
+    case .hostname: appendHostname(of: request.header.clientHardware, to: &writer)
+    case .domainName where !settings.domainName.isEmpty: writer.append(code, settings.domainName)
+    case .tftpServerName where !settings.tftpServerName.isEmpty: writer.append(code, settings.tftpServerName)
+    case .bootFile where !settings.bootFile.isEmpty: writer.append(code, settings.bootFile)
+    // UEFI 2.10 section 24.7.3.1: without it a client does not take a URL for one to boot from.
+    case .vendorClass where settings.bootFile.hasPrefix("http://") || settings.bootFile.hasPrefix("https://"):
+      writer.append(code, "HTTPClient")
+    // iPXE's no-pxedhcp, encapsulated option 176: there is no ProxyDHCP server to wait for.
+    case .iPXE where request.value(of: .iPXE) != nil: writer.append(code, [176, 1, 1])
+    case .domainSearch where !searchList.isEmpty: writer.append(code, searchList)
+    default: break
+    }
+  }
+
+  /// The name of a guest with a static lease is its own, where it has one there.
+  private func appendHostname(of client: MACAddress, to writer: inout DHCPMessageWriter) {
+    let own = settings.staticLeases.first { $0.hardware == client && !$0.hostname.isEmpty }?.hostname
+    let name = own ?? settings.hostname
+    if !name.isEmpty { writer.append(.hostname, name) }
+  }
+
+  private func appendBootFile(to writer: inout DHCPMessageWriter) {
+    let name = settings.bootFile
+    guard !name.isEmpty, name.utf8.count <= DHCPMessageWriter.longestBootFile else { return }
+    writer.setBootFile(name)
   }
 }

@@ -22,6 +22,7 @@ public struct DHCPLease: Hashable, Sendable {
 /// message out.
 ///
 ///     DISCOVER    the address is held for the client          OFFER, silence if all are taken
+///                 with rapid commit (RFC 4039): as REQUEST    ACK, silence if all are taken
 ///     REQUEST     for another server: the offer is withdrawn  silence
 ///                 for an address that the client can have     ACK, and the lease begins or is extended
 ///                 for any other                               NAK
@@ -145,6 +146,8 @@ public struct DHCPServer: Sendable {
     guard let index = table.choose(for: client, requested: request.address(.requestedAddress), at: now) else {
       return .silence(.exhausted)
     }
+    // RFC 4039: two messages in the place of four, for a client that has no other server to choose.
+    if request.value(of: .rapidCommit) != nil { return grant(index, .ack, to: request, at: now, into: &reply) }
     table.offer(index, to: client, at: now, hold: Self.offerTime)
     return write(.offer, to: request, yiaddr: table.entries[index].address, into: &reply)
   }

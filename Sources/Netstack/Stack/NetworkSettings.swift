@@ -20,6 +20,8 @@ public struct NetworkSettings: Hashable, Sendable {
   public var ipv4FirstLease = IPv4Address(10, 0, 2, 15)
   /// How many addresses DHCP leases.
   public var ipv4LeaseCount = 16
+  /// Addresses that DHCP keeps for one guest each.
+  public var staticLeases: [StaticLease] = []
   /// The guests' IPv6 network.
   public var ipv6Prefix = IPv6Prefix(containing: IPv6Address(high: 0xfec0 << 48, low: 0), length: 64)
   /// The IPv6 name for the host's loopback.
@@ -34,6 +36,10 @@ public struct NetworkSettings: Hashable, Sendable {
   public var hostname = ""
   /// The domain that DHCP gives out (option 15), empty for none.
   public var domainName = ""
+  /// The file to boot that DHCP gives out (the field `file`, option 67), a path for TFTP or a URL; empty for none.
+  public var bootFile = ""
+  /// The name of the TFTP server that DHCP gives out (option 66), empty for none.
+  public var tftpServerName = ""
   /// The domains to search that DHCP gives out (option 119).
   public var searchDomains: [String] = []
   /// Whether guests reach nothing but the gateway's own services, and answer only those who come by forwards.
@@ -68,6 +74,23 @@ public struct NetworkSettings: Hashable, Sendable {
   /// The hardware address of an IPv6 address of the stack: 52:56 and the last four bytes of the address.
   public static func hardwareAddress(of address: IPv6Address) -> MACAddress {
     MACAddress(bits: 0x5256 << 32 | address.low & 0xffff_ffff)
+  }
+}
+
+/// An address that DHCP keeps for one guest.
+public struct StaticLease: Hashable, Sendable {
+  /// The guest's hardware address.
+  public var hardware: MACAddress
+  /// The address, of the guests' network.
+  public var address: IPv4Address
+  /// The name that the guest is given (option 12), empty for the network's.
+  public var hostname: String
+
+  /// Makes a lease of its parts.
+  public init(hardware: MACAddress, address: IPv4Address, hostname: String = "") {
+    self.hardware = hardware
+    self.address = address
+    self.hostname = hostname
   }
 }
 

@@ -174,6 +174,9 @@ extension NetworkSettings {
     if let ipv4 = network.ipv4 {
       (ipv4Prefix, ipv4Gateway, ipv4Resolver) = (ipv4.prefix, ipv4.gateway, ipv4.resolver)
       ipv4FirstLease = ipv4.firstLease
+      staticLeases = ipv4.staticLeases.map {
+        StaticLease(hardware: $0.hardware, address: $0.address, hostname: $0.hostname)
+      }
     }
     isIPv6Enabled = network.ipv6 != nil
     if let ipv6 = network.ipv6 {
@@ -181,6 +184,7 @@ extension NetworkSettings {
     }
     mtu = network.mtu
     hostname = network.hostname
+    (bootFile, tftpServerName) = (network.bootFile, network.tftpServerName)
     domainName = network.domainName
     searchDomains = network.searchDomains
     isRestricted = network.isRestricted

@@ -125,10 +125,20 @@ public struct DHCPOptionCode: RawRepresentable, Hashable, Sendable {
   public static let renewalTime = DHCPOptionCode(rawValue: 58)
   /// When the client asks any server to extend its lease (T2), in seconds.
   public static let rebindingTime = DHCPOptionCode(rawValue: 59)
+  /// What kind of client, or server, the sender is.
+  public static let vendorClass = DHCPOptionCode(rawValue: 60)
   /// What the client calls itself towards servers.
   public static let clientIdentifier = DHCPOptionCode(rawValue: 61)
+  /// The name of the TFTP server.
+  public static let tftpServerName = DHCPOptionCode(rawValue: 66)
+  /// The file to boot.
+  public static let bootFile = DHCPOptionCode(rawValue: 67)
+  /// The client takes an ACK for a DISCOVER; in the ACK: this is one (RFC 4039).
+  public static let rapidCommit = DHCPOptionCode(rawValue: 80)
   /// The domains in which short names are looked up (RFC 3397).
   public static let domainSearch = DHCPOptionCode(rawValue: 119)
+  /// What iPXE and its servers tell each other, options of their own inside.
+  public static let iPXE = DHCPOptionCode(rawValue: 175)
   /// The end of the options, with no length behind it.
   public static let end = DHCPOptionCode(rawValue: 255)
 }

@@ -18,6 +18,9 @@ struct ClientMessage {
   var hostname: String?
   var clientIdentifier: [UInt8]?
   var maximumSize: UInt16?
+  var asksFor: [UInt8]?
+  var wantsRapidCommit = false
+  var isIPXE = false
 
   func bytes() throws -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 600)
@@ -31,6 +34,10 @@ struct ClientMessage {
     if let requested { writer.append(.requestedAddress, requested) }
     if let server { writer.append(.serverIdentifier, server) }
     if let hostname { writer.append(.hostname, hostname) }
+    if let asksFor { writer.append(.parameterRequestList, asksFor) }
+    if wantsRapidCommit { writer.append(.rapidCommit, []) }
+    // What iPXE says of itself: that it knows DNS.
+    if isIPXE { writer.append(.iPXE, [23, 1, 1]) }
     if let maximumSize { writer.append(.maximumMessageSize, maximumSize) }
     let count = writer.finish()
     return Array(bytes[..<count])

@@ -161,11 +161,11 @@ private func value(of code: DHCPOptionCode, in bytes: [UInt8]) throws -> [UInt8]
 
   /// What is written in `count` bytes, whether an option was left out, and how long the message is.
   private func write(
-    _ count: Int, limit: Int = .max, _ body: (inout DHCPMessageWriter) -> Void
+    _ count: Int, limit: Int = .max, mayOverload: Bool = false, _ body: (inout DHCPMessageWriter) -> Void
   ) throws -> (bytes: [UInt8], isIncomplete: Bool) {
     var bytes = [UInt8](repeating: 0xee, count: count)
     var span = bytes.mutableSpan
-    var writer = try DHCPMessageWriter(Self.header, into: &span, limit: limit)
+    var writer = try DHCPMessageWriter(Self.header, into: &span, limit: limit, mayOverload: mayOverload)
     body(&writer)
     let isIncomplete = writer.isIncomplete
     let length = writer.finish()
@@ -213,7 +213,41 @@ private func value(of code: DHCPOptionCode, in bytes: [UInt8]) throws -> [UInt8]
     #expect(try value(of: .hostname, in: bytes) == Array("vm".utf8))
   }
 
+  @Test func `what finds no room goes to file, then to sname, and option 52 says so (RFC 2132 section 9.3)`() throws {
+    let (bytes, isIncomplete) = try write(300, mayOverload: true) {
+      $0.append(.hostname, [UInt8](repeating: 1, count: 50))
+      $0.append(.domainName, [UInt8](repeating: 2, count: 100))
+      $0.append(.router, IPv4Address(10, 0, 2, 2))
+      $0.append(.rootPath, [UInt8](repeating: 3, count: 40))
+      $0.append(.domainSearch, [UInt8](repeating: 4, count: 60))
+    }
+    #expect(isIncomplete)
+    #expect(try value(of: .overload, in: bytes) == [3])
+    // In `file` the name of the domain and the router, and their end; in `sname` one more.
+    #expect(Array(bytes[108..<110]) == [15, 100] && Array(bytes[210..<217]) == hex("0304 0a000202 ff"))
+    #expect(Array(bytes[44..<46]) == [17, 40] && bytes[86] == 255)
+    #expect(try value(of: .domainName, in: bytes)?.count == 100)
+    #expect(try value(of: .domainSearch, in: bytes) == nil)
+  }
+
+  @Test func `a file to boot keeps its field to itself`() throws {
+    let (bytes, isIncomplete) = try write(300, mayOverload: true) {
+      $0.setBootFile("pxelinux.0")
+      $0.append(.hostname, [UInt8](repeating: 1, count: 70))
+      $0.append(.domainName, [UInt8](repeating: 2, count: 60))
+    }
+    #expect(isIncomplete)
+    #expect(Array(bytes[108..<119]) == Array("pxelinux.0".utf8) + [0])
+    #expect(try value(of: .overload, in: bytes) == [2])
+    #expect(try value(of: .domainName, in: bytes)?.count == 60)
+  }
+
   @Test func `less room than the shortest message is refused`() {
     #expect(throws: WireError.truncated(needed: 300, available: 299)) { _ = try write(299) { _ in } }
   }
+}
+
+extension DHCPOptionCode {
+  /// Where a diskless client's files are, which no server of ours says.
+  fileprivate static let rootPath = DHCPOptionCode(rawValue: 17)
 }
