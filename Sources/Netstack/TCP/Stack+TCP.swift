@@ -32,8 +32,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     tcp[slot].neighbor = context.neighbor
     if case .reopen = arrive(arrival, id, slot, context, of: batch, at: now, into: &sink) {
+      let previous = tcp[slot].sendMaximum
       endTCP(id, slot, .finished, abortively: false)
-      openTCP(arrival, guest, remote, context, of: batch, at: now, into: &sink)
+      openTCP(arrival, guest, remote, context, after: previous, of: batch, at: now, into: &sink)
     }
   }
 

@@ -4,10 +4,11 @@ import Primitives
 import Wire
 
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
-  /// A segment that belongs to no connection: a SYN may begin one.
+  /// A segment that belongs to no connection: a SYN may begin one. `previous` is SND.MAX of a connection of the same
+  /// name that it takes the place of.
   mutating func openTCP<Sink: FrameSink & ~Copyable>(
     _ arrival: TCPArrival, _ guest: Endpoint, _ remote: Endpoint, _ context: PacketContext,
-    of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
+    after previous: SequenceNumber? = nil, of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
   ) {
     guard !arrival.flags.contains(.rst) else { return drop(.noFlow, on: context.port) }
     guard arrival.flags.intersection([.syn, .ack, .fin]) == .syn, guest.port != 0, remote.port != 0 else {
@@ -20,7 +21,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     switch policy.verdict(.tcp, to: remote) {
     case .connect(let target):
-      connectTCP(arrival, guest, remote, target, context, of: batch, at: now, into: &sink)
+      connectTCP(arrival, guest, remote, target, context, after: previous, of: batch, at: now, into: &sink)
     case .reset:
       drop(.forbiddenDestination, on: context.port)
       sendReset(to: arrival, context, at: now, into: &sink)
@@ -36,12 +37,15 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   private mutating func connectTCP<Sink: FrameSink & ~Copyable>(
     _ arrival: TCPArrival, _ guest: Endpoint, _ remote: Endpoint, _ target: Endpoint, _ context: PacketContext,
-    of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
+    after previous: SequenceNumber?, of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
   ) {
     let key = FlowKey(.tcp, guest: guest, remote: remote)
+    // RFC 1122 section 4.2.2.13, (1): a fast connection may have outrun the clock that the numbers are made of.
+    var initialSend = initialSequence(key, at: now)
+    if let previous { initialSend = SequenceNumber.later(initialSend, previous) }
     var connection = TCPConnection(
       fromGuest: guest, to: remote, host: target, syn: arrival, mtu: neighbors[context.neighbor].mtu,
-      initialSend: initialSequence(key, at: now), timestampOffset: timestampOffset(key), at: now)
+      initialSend: initialSend, timestampOffset: timestampOffset(key), at: now)
     connection.neighbor = context.neighbor
     guard let (id, slot) = insert(connection, key: key) else {
       drop(.exhausted, on: context.port)

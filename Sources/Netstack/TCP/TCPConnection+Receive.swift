@@ -241,24 +241,25 @@ extension TCPConnection {
       payload.count -= min(old, payload.count)
       sequence = receiveExpected
     }
-    let room = receiveEdge - sequence
-    if segment.flags.contains(.fin) && payload.count <= room { guestFinish = segment.sequence + segment.payload.count }
+    var room = receiveEdge - sequence
+    if segment.flags.contains(.fin) && payload.count <= room && guestFinish == nil {
+      guestFinish = segment.sequence + segment.payload.count
+    }
+    // Nothing comes behind a FIN, be it in this turn's frames or among what waits.
+    if let finish = guestFinish { room = min(room, finish - sequence) }
     payload.count = min(payload.count, max(0, room))
     if let finish = guestFinish, finish == receiveExpected + (sequence == receiveExpected ? payload.count : 0) {
       work.insert(.deliver)
     }
     guard payload.count > 0 else { return nil }
-    if sequence == receiveExpected && reassembly.isEmpty {
-      pendingByteCount += payload.count
-      work.insert(.deliver)
-      return .deliver(payload)
+    guard sequence == receiveExpected else {
+      if duplicatesOwed < .max { duplicatesOwed += 1 }
+      return .keep(payload, at: sequence)
     }
-    if sequence == receiveExpected {
-      work.insert(.deliver)
-    } else if duplicatesOwed < .max {
-      duplicatesOwed += 1
-    }
-    return .keep(payload, at: sequence)
+    // Never by the pool, which may be full of what waits for just this.
+    pendingByteCount += payload.count
+    work.insert(.deliver)
+    return .deliver(payload)
   }
 
   /// Whether the guest waits for the acknowledgment of a segment: one that opens its congestion window at the start,
