@@ -48,7 +48,9 @@ struct TCPWitness {
   // MARK: From the guest
 
   mutating func guestSent(_ segment: PlainTCP) {
-    if segment.flags.contains(.syn) { guestSynchronized(segment) }
+    // In the middle of a connection a SYN with a FIN begins no new one.
+    let mayBegin = guestStart == nil || !segment.flags.contains(.fin)
+    if segment.flags.contains(.syn) && mayBegin { guestSynchronized(segment) }
     if segment.flags.contains(.rst) { guestHasReset = true }
     if let timestamps = segment.timestamps { guestClocks.insert(timestamps.value) }
     guard let guestStart, !segment.flags.contains(.rst) else { return }
