@@ -10,6 +10,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) throws(WireError) {
     let message = try ICMPv4Message(batch.header(context.frame).extracting(droppingFirst: context.offset))
     guard isChecksumValid(context, of: batch, pseudoHeader: false) else { return }
+    if let report = message.guestReport { return try receive(report, context, of: batch, at: now) }
     guard message.type == .echoRequest else { return drop(.unknownProtocol, on: context.port) }
     receiveEcho(message.restOfHeader, context, of: batch, at: now, into: &sink)
   }

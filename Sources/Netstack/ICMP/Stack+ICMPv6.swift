@@ -10,6 +10,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) throws(WireError) {
     let message = try ICMPv6Message(batch.header(context.frame).extracting(droppingFirst: context.offset))
     guard isChecksumValid(context, of: batch, pseudoHeader: true) else { return }
+    if let report = message.guestReport { return try receive(report, context, of: batch, at: now) }
     switch message.type {
     case .neighborSolicitation, .neighborAdvertisement, .routerSolicitation:
       try receiveNeighborDiscovery(context, of: batch, from: hardware, at: now, into: &sink)

@@ -45,11 +45,10 @@ extension TCPConnection {
     sendWindow = Int(syn.window)
     widestSendWindow = sendWindow
     adoptOptions(syn.options, at: now)
-    let isIPv4 = guest.address.family == .ipv4
-    let byDefault = isIPv4 ? Self.defaultMaximumSegment4 : Self.defaultMaximumSegment6
+    let byDefault = guest.address.family == .ipv4 ? Self.defaultMaximumSegment4 : Self.defaultMaximumSegment6
     // No guest can mean an MSS of zero.
     let offered = syn.options.mss.map { $0 == 0 ? byDefault : Int($0) } ?? byDefault
-    let fitting = mtu - (isIPv4 ? 40 : 60)
+    let fitting = mtu - headerLength
     // RFC 6691 section 2: the option counts no options, so they come out of it.
     maximumSegment = UInt16(clamping: min(max(offered, Self.minimumMaximumSegment), fitting) - optionLength)
     congestionWindow = initialWindow

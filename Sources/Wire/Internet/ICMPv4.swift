@@ -72,6 +72,12 @@ public struct ICMPv4Code: ICMPNumber {
   /// Destination unreachable: longer than the next link takes, and may not be fragmented.
   @inlinable
   public static var fragmentationNeeded: ICMPv4Code { ICMPv4Code(rawValue: 4) }
+  /// Destination unreachable: the network is forbidden by the administrator (RFC 1122 section 3.2.2.1).
+  @inlinable
+  public static var networkProhibited: ICMPv4Code { ICMPv4Code(rawValue: 9) }
+  /// Destination unreachable: the host is forbidden by the administrator (RFC 1122 section 3.2.2.1).
+  @inlinable
+  public static var hostProhibited: ICMPv4Code { ICMPv4Code(rawValue: 10) }
   /// Destination unreachable: forbidden by the administrator (RFC 1812 section 5.2.7.1).
   @inlinable
   public static var adminProhibited: ICMPv4Code { ICMPv4Code(rawValue: 13) }

@@ -1,0 +1,101 @@
+import BasicContainers
+import Buffers
+import Primitives
+import Wire
+
+/// What a report of a guest's, or of a router behind it, means for the connection whose segment it quotes.
+enum GuestReport {
+  /// Nobody is there for the segment, or it is forbidden.
+  case refused
+  /// The way takes packets of `mtu` bytes at most.
+  case tooBig(mtu: Int)
+}
+
+// RFC 1122 section 4.2.3.9 has a TCP act on what ICMP says of its segments. Whoever is on the link can say it: it counts
+// only if it quotes a sequence number that is in flight (RFC 5927 section 4.1), and it never ends a connection that is
+// established (RFC 5927 section 5.2). That a host or network is out of reach may pass, and is left to the timers.
+extension Stack where Host: ~Copyable, Watcher: ~Copyable {
+  /// An error of ICMP about a segment of ours has come from a guest.
+  mutating func receive(
+    _ report: GuestReport, _ context: PacketContext, of batch: borrowing FrameBatch, at now: Instant
+  ) throws(WireError) {
+    let quote = try quotedSegment(context, of: batch)
+    guard let quote, case (let id, .tcp(let slot))? = flows.find(quote.key),
+      tcp[slot].isInFlight(quote.sequence)
+    else { return drop(.noFlow, on: context.port) }
+    switch report {
+    case .refused where tcp[slot].state == .synSent:
+      endTCP(id, slot, .failed(.refused), abortively: true)
+    case .refused:
+      drop(.unacceptableSegment, on: context.port)
+    case .tooBig(let mtu):
+      tcp[slot].narrowPath(to: mtu)
+      afterwards(id, slot)
+    }
+  }
+
+  /// The name and the sequence number of the segment that an error quotes, nil where it quotes something else.
+  private mutating func quotedSegment(
+    _ context: PacketContext, of batch: borrowing FrameBatch
+  ) throws(WireError) -> (key: FlowKey, sequence: SequenceNumber)? {
+    let known = context.byteCount - ICMPv4Header.length
+    let count = min(known, Self.quoteLength)
+    let slice = PayloadSlice(frame: context.frame, offset: context.offset + ICMPv4Header.length, count: count)
+    var target = message.mutableSpan
+    batch.copy(slice, to: &target)
+    let bytes = message.span.extracting(0..<count)
+    if context.source.family == .ipv4 {
+      let packet = try IPv4Packet(bytes, byteCount: Int(UInt16.max))
+      guard packet.proto == .tcp, packet.fragmentOffset == 0 else { return nil }
+      return Self.segment(
+        in: bytes, at: packet.headerLength, from: IPAddress(packet.source), to: IPAddress(packet.destination))
+    }
+    let packet = try IPv6Packet(bytes, byteCount: Int(UInt32.max))
+    // Our segments have no extension headers.
+    guard packet.nextHeader == .tcp else { return nil }
+    return Self.segment(
+      in: bytes, at: IPv6Header.length, from: IPAddress(packet.source), to: IPAddress(packet.destination))
+  }
+
+  /// As much of a quote as is looked at: the longest IP header that ours may have become, and eight bytes.
+  private static var quoteLength: Int { 60 + 8 }
+
+  private static func segment(
+    in bytes: Span<UInt8>, at offset: Int, from source: IPAddress, to guest: IPAddress
+  ) -> (key: FlowKey, sequence: SequenceNumber)? {
+    guard bytes.count >= offset + 8 else { return nil }
+    let key = FlowKey(
+      .tcp, guest: Endpoint(guest, port: bytes.bigEndian16(at: offset + 2)),
+      remote: Endpoint(source, port: bytes.bigEndian16(at: offset)))
+    return (key, SequenceNumber(bytes.bigEndian32(at: offset + 4)))
+  }
+}
+
+extension ICMPMessage<ICMPv4> {
+  /// What an error means for a connection; nil for what may pass, and for what is no error.
+  var guestReport: GuestReport? {
+    guard type == .destinationUnreachable else { return nil }
+    switch code {
+    case .fragmentationNeeded:
+      // RFC 1191 section 5: an old router names no MTU; no link needs less than RFC 791's 68 bytes.
+      let mtu = Int(restOfHeader & 0xffff)
+      return .tooBig(mtu: mtu == 0 ? 576 : max(mtu, 68))
+    case .protocolUnreachable, .portUnreachable, .networkProhibited, .hostProhibited, .adminProhibited:
+      return .refused
+    default:
+      return nil
+    }
+  }
+}
+
+extension ICMPMessage<ICMPv6> {
+  /// What an error means for a connection; nil for what may pass, and for what is no error.
+  var guestReport: GuestReport? {
+    switch (type, code) {
+    // RFC 8201 section 4: no link of IPv6 is narrower.
+    case (.packetTooBig, _): .tooBig(mtu: max(Int(restOfHeader), 1280))
+    case (.destinationUnreachable, .portUnreachable), (.destinationUnreachable, .adminProhibited): .refused
+    default: nil
+    }
+  }
+}
