@@ -198,6 +198,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   // MARK: Questions
 
   /// When `advance` is to be called at the latest; `.never` if nothing is due, the past if work is waiting.
+  @inline(__always)
   public var nextDeadline: Instant {
     guard work.isEmpty else { return Instant(nanoseconds: .min) }
     var next = min(timers.next, nextResolution, advertiser.next, reassembler.next)

@@ -187,6 +187,7 @@ extension TCPConnection {
   }
 
   /// RFC 9293 section 3.10.7.4, first: whether some of the segment lies in the window.
+  @inline(__always)
   private func isAcceptable(_ segment: TCPArrival) -> Bool {
     let next = receiveExpected
     let window = max(0, receiveEdge - next)

@@ -100,6 +100,7 @@ extension TCPConnection {
 
   /// RFC 3042: the first two duplicates each let a new segment go, so that there may be a third. With selective
   /// acknowledgments what the guest reports has left the network, which says the same.
+  @inline(__always)
   var limitedTransmit: Int {
     guard recovery == .none, !agreed.contains(.selectiveAcknowledgments) else { return 0 }
     return min(Int(duplicateAcknowledgments), 2) * segmentSize
@@ -144,6 +145,7 @@ extension TCPConnection {
 
   /// RFC 8985 section 7.2: how long to wait for an acknowledgment before the last segment is sent again; nil where
   /// that does not help.
+  @inline(__always)
   var probeTimeout: Interval? {
     guard agreed.contains(.selectiveAcknowledgments), recovery == .none, !hasProbedLoss, smoothedRoundTrip > .zero,
       backoffs == 0

@@ -44,6 +44,7 @@ extension TCPConnection {
 
   /// RFC 5681 section 2: what makes an acknowledgment a duplicate. Where blocks are reported only they tell of a loss
   /// (RFC 6675 section 2): one without any is an answer to something else, or was repeated by the network.
+  @inline(__always)
   private func isDuplicate(_ segment: TCPArrival, window: Int) -> Bool {
     segment.length == 0 && !agreed.contains(.selectiveAcknowledgments) && sendMaximum > sendUnacknowledged
       && window == sendWindow
@@ -125,6 +126,7 @@ extension TCPConnection {
   }
 
   /// Cuts a permit short where the guest has what follows, or where our FIN is next.
+  @inline(__always)
   private func limit(_ permit: TCPPermit, _ scoreboard: borrowing SACKScoreboard) -> TCPPermit {
     var permit = permit
     if let finish = finishSequence { permit.byteCount = min(permit.byteCount, finish - permit.sequence) }
