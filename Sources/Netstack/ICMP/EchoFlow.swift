@@ -7,16 +7,14 @@ import Primitives
 /// one socket. The host's socket puts an identifier of its own into what it sends, the guest's comes back into what it
 /// gets; sequence numbers and data stay as they are. Replies come from addresses that the guest has asked. Only echo
 /// is carried: no other query, and no message that the guest makes up as an error.
-struct EchoFlow {
+struct EchoFlow: DatagramFlow {
   /// The guest's address, with the identifier as its port.
   let guest: Endpoint
-  /// The flow's place in the flow table.
   var index: UInt32 = 0
   /// Whom the guest has last asked.
   var lastPeer: IPAddress
   /// Where the guest was found in the neighbor table.
   var neighbor = 0
-  /// Requests of the current batch, as a list in the stack's `datagrams`.
   var deliveries = BatchLists<OutgoingDatagram>.List()
   /// Whether the flow waits in the work queue to go on reading.
   var isQueued = false
@@ -25,6 +23,8 @@ struct EchoFlow {
 
   /// RFC 5508 REQ-2: not less than 60 seconds.
   static let idleTimeout = Interval.seconds(60)
+
+  static func slot(at place: UInt32) -> FlowSlot { .echo(place) }
 
   init(guest: Endpoint, peer: IPAddress) {
     self.guest = guest

@@ -55,7 +55,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       opened = host.openEcho(id, family: peer.family, identifier: guest.port)
     }
     if case .failed(let error) = opened {
-      remove(id, echo: slot)
+      echo.remove(id, at: slot, from: &flows, &timers)
       return .failed(error)
     }
     notePeer(peer, slot, id)
@@ -69,17 +69,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   private mutating func insert(_ flow: EchoFlow, key: FlowKey, at now: Instant) -> (FlowID, UInt32)? {
-    if echoUse.count >= settings.maximumEchoFlows || flows.isFull {
+    if echo.isFull || flows.isFull {
       guard evictIdlestEcho(at: now) else { return nil }
     }
-    guard let slot = echo.insert(flow) else { return nil }
-    guard let id = flows.insert(.echo(slot), key: key) else {
-      echo.remove(at: slot)
-      return nil
-    }
-    echo[slot].index = id.index
-    echoUse.append(slot, at: now)
-    return (id, slot)
+    return echo.insert(flow, key: key, to: &flows, at: now)
   }
 
   /// Lets a request wait for the end of the batch, when all of a flow's go out together.
@@ -99,7 +92,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   private mutating func useEcho(_ slot: UInt32, of id: FlowID, at now: Instant) {
-    echoUse.touch(slot, at: now)
+    echo.use(slot, at: now)
     timers.set(now + EchoFlow.idleTimeout, for: id.index)
   }
 
@@ -185,29 +178,16 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Ends the flow that was unused for longest; false where none was found.
   mutating func evictIdlestEcho(at now: Instant, sparing spared: FlowID? = nil) -> Bool {
-    for _ in 0..<Self.evictionAttempts {
-      guard let slot = echoUse.idlest, let id = flows.id(at: echo[slot].index) else { return false }
-      if echo[slot].deliveries.isEmpty && id != spared {
-        endEcho(id, slot, .evicted)
-        return true
-      }
-      echoUse.move(slot, at: now)
-    }
-    return false
+    guard let (id, slot) = echo.idlest(in: flows, at: now, where: { $0.index != spared?.index }) else { return false }
+    endEcho(id, slot, .evicted)
+    return true
   }
 
   /// Ends a flow and closes its socket.
   mutating func endEcho(_ id: FlowID, _ slot: UInt32, _ end: FlowEnd) {
     observer.closed(summary(of: echo[slot], id), end: end)
     host.close(id, abortively: false)
-    remove(id, echo: slot)
-  }
-
-  private mutating func remove(_ id: FlowID, echo slot: UInt32) {
-    echoUse.remove(slot)
-    timers.set(.never, for: id.index)
-    flows.remove(id)
-    echo.remove(at: slot)
+    echo.remove(id, at: slot, from: &flows, &timers)
   }
 
   func summary(of flow: EchoFlow, _ id: FlowID) -> FlowSummary {

@@ -25,10 +25,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       guard packet.proto == .udp, !packet.isFragment else { return drop(.badSource, on: descriptor.port) }
       return try receiveUDP(context, of: batch, from: hardware, at: now, into: &sink)
     }
-    context.neighbor = neighbors.findOrAdd(context.source, port: descriptor.port, mtu: defaultMTU, at: now)
     // How long a packet is that came in parts says nothing of the packets that the guest takes.
     let length = isReassembled ? 0 : packet.totalLength
-    heard(context.neighbor, from: hardware, on: descriptor.port, packetLength: length, at: now)
+    context.neighbor = heard(context.source, from: hardware, on: descriptor.port, packetLength: length, at: now)
     if packet.timeToLive <= 1 && !isOwn(packet.destination) && !isGroup(packet.destination) {
       drop(.hopLimitExceeded, on: descriptor.port)
       // RFC 1122 section 3.2.2: no error answers a fragment that is not the first.
@@ -48,15 +47,18 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
-  /// Follows what a guest's packets show of it: its hardware address, its port, how long its packets may be.
+  /// Follows what a guest's packets show of it: its hardware address, its port, how long its packets may be. Returns
+  /// its place in the neighbor table.
   mutating func heard(
-    _ place: Int, from hardware: MACAddress, on port: PortID, packetLength: Int, at now: Instant
-  ) {
+    _ address: IPAddress, from hardware: MACAddress, on port: PortID, packetLength: Int, at now: Instant
+  ) -> Int {
+    let place = neighbors.findOrAdd(address, port: port, mtu: defaultMTU, at: now)
     if neighbors[place].hardware != hardware || neighbors[place].port != port {
-      learn(neighbors[place].address, at: hardware, on: port, now)
+      learn(address, at: hardware, on: port, now)
     }
     neighbors[place].lastUse = now
     if packetLength > neighbors[place].mtu { raiseMTU(of: place, to: packetLength) }
+    return place
   }
 
   /// The guest has shown that it takes packets of `length` bytes; it gets them, as far as the network's MTU allows.

@@ -28,9 +28,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if case .upperLayer(let proto, let offset, _) = chain { context.advance(to: offset, proto) }
     // Neighbor discovery tells hardware addresses by its options, and a packet without a source tells none.
     if packet.source != .any && !isNeighborDiscovery(context, of: batch) {
-      context.neighbor = neighbors.findOrAdd(context.source, port: descriptor.port, mtu: defaultMTU, at: now)
       let length = isReassembled ? 0 : packet.totalLength
-      heard(context.neighbor, from: hardware, on: descriptor.port, packetLength: length, at: now)
+      context.neighbor = heard(context.source, from: hardware, on: descriptor.port, packetLength: length, at: now)
     }
     if packet.hopLimit <= 1 && !isOwn(packet.destination) && !isGroup {
       drop(.hopLimitExceeded, on: descriptor.port)

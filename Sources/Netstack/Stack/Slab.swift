@@ -4,7 +4,8 @@ import BasicContainers
 ///
 /// The capacity is reserved once, so that places never move; memory that was never used is never touched.
 struct Slab<Element>: ~Copyable {
-  private var elements: UniqueArray<Element>
+  /// The values, for those who put a slab to use within a table of their own: there its subscript is not inlined.
+  var elements: UniqueArray<Element>
   private var free = UniqueArray<UInt32>()
   private let capacity: Int
 

@@ -36,11 +36,8 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   var flows: FlowTable
   var timers: TimerQueue
   var tcp: Slab<TCPConnection>
-  var udp: Slab<UDPFlow>
-  var echo: Slab<EchoFlow>
-  /// UDP flows by their last use, and echo flows.
-  var udpUse = RecencyList()
-  var echoUse = RecencyList()
+  var udp: DatagramFlows<UDPFlow>
+  var echo: DatagramFlows<EchoFlow>
   /// Whether the observer knows that the host has no sockets for echo.
   var hasToldOfEcho = false
   var listeners: Slab<Listener>
@@ -95,8 +92,8 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     flows = FlowTable(capacity: settings.maximumFlows, secret: (seed.3, generator.next()))
     timers = TimerQueue(capacity: settings.maximumFlows)
     tcp = Slab(capacity: settings.maximumFlows)
-    udp = Slab(capacity: settings.maximumUDPFlows)
-    echo = Slab(capacity: settings.maximumEchoFlows)
+    udp = DatagramFlows(capacity: settings.maximumUDPFlows)
+    echo = DatagramFlows(capacity: settings.maximumEchoFlows)
     listeners = Slab(capacity: settings.maximumFlows)
     peers = PeerFilter(secret: generator.next(), tellsPorts: settings.udpFiltering == .addressAndPort)
     message = UniqueArray(repeating: 0, count: max(576, min(settings.mtu, 1500) - 28))

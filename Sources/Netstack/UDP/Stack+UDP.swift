@@ -141,7 +141,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       opened = host.openDatagrams(id, family: family, destination: target, preferredPort: flow.guest.port)
     }
     if case .failed(let error) = opened {
-      remove(id, slot)
+      udp.remove(id, at: slot, from: &flows, &timers)
       return .failed(error)
     }
     observer.opened(summary(of: flow, id))
@@ -151,24 +151,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// Takes a flow into the tables; where they are full, the one unused for longest makes room. Nil where all are in
   /// use now, or the tables are full of others.
   mutating func insert(_ flow: UDPFlow, key: FlowKey, at now: Instant) -> (FlowID, UInt32)? {
-    if udpUse.count >= settings.maximumUDPFlows || flows.isFull {
+    if udp.isFull || flows.isFull {
       guard evictIdlestUDP(at: now) else { return nil }
     }
-    guard let slot = udp.insert(flow) else { return nil }
-    guard let id = flows.insert(.udp(slot), key: key) else {
-      udp.remove(at: slot)
-      return nil
-    }
-    udp[slot].index = id.index
-    udpUse.append(slot, at: now)
-    return (id, slot)
-  }
-
-  private mutating func remove(_ id: FlowID, _ slot: UInt32) {
-    udpUse.remove(slot)
-    timers.set(.never, for: id.index)
-    flows.remove(id)
-    udp.remove(at: slot)
+    return udp.insert(flow, key: key, to: &flows, at: now)
   }
 
   /// Gives up a socket of a flow unused for long, so that the one that is being opened has one; false where none was
@@ -178,26 +164,19 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// Ends the flow that was unused for longest, one that has a socket if that is what is wanted; false where none was
-  /// found. What has come in this very batch is not given up.
-  private mutating func evictIdlestUDP(at now: Instant, withSocket: Bool = false, sparing spared: FlowID? = nil) -> Bool
-  {
-    for _ in 0..<Self.evictionAttempts {
-      guard let slot = udpUse.idlest, let id = flows.id(at: udp[slot].index) else { return false }
-      if udp[slot].deliveries.isEmpty && (udp[slot].ownsSocket || !withSocket) && id != spared {
-        endUDP(id, slot, .evicted)
-        return true
-      }
-      udpUse.move(slot, at: now)
-    }
-    return false
+  /// found.
+  private mutating func evictIdlestUDP(
+    at now: Instant, withSocket: Bool = false, sparing spared: FlowID? = nil
+  ) -> Bool {
+    let idlest = udp.idlest(in: flows, at: now) { ($0.ownsSocket || !withSocket) && $0.index != spared?.index }
+    guard let (id, slot) = idlest else { return false }
+    endUDP(id, slot, .evicted)
+    return true
   }
-
-  /// Flows looked at to find one that may go.
-  static var evictionAttempts: Int { 16 }
 
   /// Notes that a flow is in use.
   mutating func use(_ slot: UInt32, of id: FlowID, at now: Instant) {
-    udpUse.touch(slot, at: now)
+    udp.use(slot, at: now)
     timers.set(now + udp[slot].timeout, for: id.index)
   }
 
@@ -205,7 +184,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func endUDP(_ id: FlowID, _ slot: UInt32, _ end: FlowEnd) {
     observer.closed(summary(of: udp[slot], id), end: end)
     if udp[slot].ownsSocket { host.close(id, abortively: false) }
-    remove(id, slot)
+    udp.remove(id, at: slot, from: &flows, &timers)
   }
 
   /// Ends the mappings that may have kept this port of their guests, because a forward is to have it; false where

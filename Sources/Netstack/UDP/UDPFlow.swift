@@ -13,7 +13,7 @@ import Primitives
 ///
 /// Flows end when nothing was said for a while (REQ-5); traffic in either direction keeps them (REQ-6). Where there
 /// are too many, or the host has no more sockets, the one unused for longest makes room.
-struct UDPFlow {
+struct UDPFlow: DatagramFlow {
   enum Kind: Hashable {
     case mapping
     case connected
@@ -29,7 +29,6 @@ struct UDPFlow {
   let host: Endpoint
   /// How long the flow lives without traffic.
   let timeout: Interval
-  /// The flow's place in the flow table.
   var index: UInt32 = 0
   /// Whom a mapping has last sent to: it may always answer, however many the others are.
   var lastPeer: Endpoint
@@ -38,7 +37,6 @@ struct UDPFlow {
   var isPeerSettled = false
   /// Where the guest was found in the neighbor table.
   var neighbor = 0
-  /// Datagrams of the current batch, as a list in the stack's `datagrams`.
   var deliveries = BatchLists<OutgoingDatagram>.List()
   /// Whether the flow waits in the work queue to go on reading.
   var isQueued = false
@@ -72,6 +70,8 @@ struct UDPFlow {
   static let resolverTimeout = Interval.seconds(10)
   /// The port of DNS.
   static let resolverPort: UInt16 = 53
+
+  static func slot(at place: UInt32) -> FlowSlot { .udp(place) }
 
   init(_ kind: Kind, guest: Endpoint, remote: Endpoint, host: Endpoint) {
     self.kind = kind
