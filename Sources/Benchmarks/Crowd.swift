@@ -4,7 +4,7 @@ import Primitives
 import Simulation
 
 /// A stack with a crowd of idle flows, and one flow among them that has something to do.
-final class Crowd {
+struct Crowd: ~Copyable {
   /// What the crowd is made of, and the one.
   enum Kind: String, CaseIterable {
     /// Established connections; a request and its response on one of them.
@@ -22,15 +22,13 @@ final class Crowd {
   private var sink = CountingSink()
   private var batch = FrameList(capacity: 1, byteCapacity: 2048)
   private var now = Instant(nanoseconds: 1_000_000_000)
-  private var active: (flow: FlowID, guest: Endpoint, remote: Endpoint, stackStart: SequenceNumber)
+  private var active: (flow: FlowID, guest: GuestEnd)
   /// Bytes sent so far, each way.
   private var place = 1
   /// The frames of the coming rounds, made before they are measured.
   private var frames: [[UInt8]] = []
 
   private static let payload = [UInt8](repeating: 0x5a, count: 100)
-  private static let guestStart = SequenceNumber(1000)
-  private static let mac = MACAddress(0x52, 0x54, 0, 0x12, 0x34, 0x56)
   /// Ports of one guest's address, or of one remote address, before the next address comes.
   private static let portsPerAddress = 50_000
 
@@ -39,8 +37,9 @@ final class Crowd {
     eventsPerRound = kind == .datagrams ? 2 : 3
     var settings = NetworkSettings()
     settings.maximumFlows = count + 1
+    settings.maximumUDPFlows = count + 1
     stack = Stack(settings: settings, host: QuietHost(), observer: NoObserver(), seed: (1, 2, 3, 4))
-    active = (FlowID(index: 0, generation: 0), Self.guest(0), Self.server(0), SequenceNumber(0))
+    active = (FlowID(index: 0, generation: 0), GuestEnd(Self.guest(0), to: Self.server(0)))
     stack.attach(.first, at: now, into: &sink)
     for index in 0..<count {
       if kind == .streams { connect(index) } else { map(index) }
@@ -61,27 +60,25 @@ final class Crowd {
     Endpoint(IPAddress(IPv4Address(192, 0, 2, UInt8(1 + index / portsPerAddress))), port: 80)
   }
 
-  private func connect(_ index: Int) {
+  private mutating func connect(_ index: Int) {
     let port = UInt16(10_000 + index % Self.portsPerAddress)
-    active.guest = Endpoint(IPAddress(IPv4Address(10, 0, 2, 15)), port: port)
-    active.remote = Self.server(index)
+    active.guest = GuestEnd(Endpoint(IPv4Address(10, 0, 2, 15), port: port), to: Self.server(index))
     sink.keepsLastFrame = true
-    receive(segment(.syn, at: 0, ack: 0, options: [.mss(1460), .windowScale(7)]))
-    guard let flow = stack.host.latest else { fatalExit("no flow was opened") }
-    hear(.writable, of: flow)
-    guard let answer = try? PlainFrame(decoding: sink.lastFrame), case .tcp(let synAck)? = answer.ipv4?.payload else {
-      fatalExit("the SYN got no answer")
-    }
+    receive(active.guest.segment(.syn, at: 0, ack: 0, options: [.mss(1460), .windowScale(7)]))
+    takeFlow()
+    hear(.writable)
+    active.guest.take(synAck: sink.lastFrame)
     sink.keepsLastFrame = false
-    active.flow = flow
-    active.stackStart = synAck.sequence
-    receive(segment(.ack, at: 1, ack: 1))
+    receive(active.guest.segment(.ack, at: 1, ack: 1))
   }
 
-  private func map(_ index: Int) {
-    active.guest = Self.guest(index)
-    active.remote = Self.server(0)
-    receive(request())
+  private mutating func map(_ index: Int) {
+    active.guest = GuestEnd(Self.guest(index), to: Self.server(0))
+    receive(active.guest.datagram(Self.payload))
+    takeFlow()
+  }
+
+  private mutating func takeFlow() {
     guard let flow = stack.host.latest else { fatalExit("no flow was opened") }
     active.flow = flow
   }
@@ -89,34 +86,34 @@ final class Crowd {
   // MARK: Rounds
 
   /// Makes the frames of so many rounds.
-  func prepare(rounds: Int) {
+  mutating func prepare(rounds: Int) {
     frames.removeAll(keepingCapacity: true)
     guard kind != .datagrams else {
-      frames = Array(repeating: request(), count: rounds)
+      frames = Array(repeating: active.guest.datagram(Self.payload), count: rounds)
       return
     }
     for _ in 0..<rounds {
-      frames.append(segment(.ack, at: place, ack: place, payload: Self.payload))
+      frames.append(active.guest.segment(.ack, at: place, ack: place, payload: Self.payload))
       place += Self.payload.count
-      frames.append(segment(.ack, at: place, ack: place))
+      frames.append(active.guest.segment(.ack, at: place, ack: place))
     }
   }
 
   /// Runs the rounds that were prepared.
-  func run() {
+  mutating func run() {
     let before = sink.payloadBytes
     if kind == .datagrams {
-      stack.host.peer = active.remote
+      stack.host.peer = active.guest.remote
       for frame in frames {
         receive(frame)
         stack.host.datagramCount = 1
-        hear(.readable, of: active.flow)
+        hear(.readable)
       }
     } else {
       for round in 0..<(frames.count / 2) {
         receive(frames[2 * round])
         stack.host.unreadByteCount += Self.payload.count
-        hear(.readable, of: active.flow)
+        hear(.readable)
         receive(frames[2 * round + 1])
       }
     }
@@ -126,52 +123,39 @@ final class Crowd {
     }
   }
 
-  private func receive(_ frame: [UInt8]) {
+  private mutating func receive(_ frame: [UInt8]) {
     batch.removeAll()
     if !batch.append(frame.span, port: .first) { fatalExit("the batch is too small") }
     now = now + .microseconds(1)
-    stack.receive(batch.batch, at: now, into: &sink)
+    stack.receive(batch, at: now, into: &sink)
     finishTurn()
   }
 
-  private func hear(_ readiness: HostReadiness, of flow: FlowID) {
-    stack.hostReady(flow, readiness, at: now, into: &sink)
+  private mutating func hear(_ readiness: HostReadiness) {
+    stack.hostReady(active.flow, readiness, at: now, into: &sink)
     finishTurn()
   }
 
-  private func finishTurn() {
+  private mutating func finishTurn() {
     while stack.nextDeadline <= now { stack.advance(to: now, into: &sink) }
   }
+}
 
-  // MARK: Frames
-
-  private func request() -> [UInt8] {
-    frame(.udp(PlainUDP(sourcePort: active.guest.port, destinationPort: active.remote.port, payload: Self.payload)))
+extension Stack where Host: ~Copyable, Watcher: ~Copyable {
+  /// The frames are borrowed as a list: a batch of them, made where the stack is modified, counts as an overlapping
+  /// access to the crowd.
+  fileprivate mutating func receive<Sink: FrameSink & ~Copyable>(
+    _ frames: borrowing FrameList, at now: Instant, into sink: inout Sink
+  ) {
+    receive(frames.batch, at: now, into: &sink)
   }
+}
 
-  /// A segment of the guest's; places count from each side's SYN.
-  private func segment(
-    _ flags: PlainTCP.Flags, at place: Int, ack: Int, options: [PlainTCP.Option] = [], payload: [UInt8] = []
-  ) -> [UInt8] {
-    var segment = PlainTCP()
-    segment.sourcePort = active.guest.port
-    segment.destinationPort = active.remote.port
-    segment.sequence = Self.guestStart + place
-    segment.acknowledgment = active.stackStart + ack
-    segment.flags = flags
-    segment.window = 65_535
-    segment.options = options
-    segment.payload = payload
-    return frame(.tcp(segment))
-  }
+/// A crowd's place in an array.
+private final class CrowdPlace {
+  var crowd: Crowd
 
-  private func frame(_ payload: PlainIPv4.Payload) -> [UInt8] {
-    guard let source = active.guest.address.ipv4, let destination = active.remote.address.ipv4 else {
-      fatalExit("the crowd speaks IPv4")
-    }
-    let packet = PlainIPv4(from: source, to: destination, payload)
-    return PlainFrame(destination: NetworkSettings().gatewayMAC, source: Self.mac, .ipv4(packet)).encoded
-  }
+  init(_ crowd: consuming Crowd) { self.crowd = crowd }
 }
 
 /// What an event costs among more and more idle flows.
@@ -188,14 +172,14 @@ struct CrowdMeasurement {
   init(_ kind: Crowd.Kind, sizes: [Int] = Self.sizes) {
     self.kind = kind
     let (turns, roundsPerTurn) = (41, 200)
-    let crowds = sizes.map { Crowd(kind, of: $0) }
+    let places = sizes.map { CrowdPlace(Crowd(kind, of: $0)) }
     var measurements = sizes.map { Measurement("\($0)") }
     for turn in 0..<turns {
-      for (place, crowd) in crowds.enumerated() {
-        crowd.prepare(rounds: roundsPerTurn)
-        measurements[place].measure(isWarm: turn > 2) {
-          crowd.run()
-          return (roundsPerTurn * crowd.eventsPerRound, 0)
+      for (number, place) in places.enumerated() {
+        place.crowd.prepare(rounds: roundsPerTurn)
+        measurements[number].measure(isWarm: turn > 2) {
+          place.crowd.run()
+          return (roundsPerTurn * place.crowd.eventsPerRound, 0)
         }
       }
     }

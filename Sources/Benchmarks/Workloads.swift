@@ -47,7 +47,8 @@ private func measureGuestToHost(payload: Int, name: String) -> Measurement {
   let rounds = payload > 10_000 ? rounds / 4 : rounds
   var place = 1
   for round in 0..<(warmUps + rounds) {
-    bench.load((0..<Bench.batchSize).map { bench.segment(.ack, at: place + $0 * payload, ack: 1, payload: bytes) })
+    bench.load(
+      (0..<Bench.batchSize).map { bench.guest.segment(.ack, at: place + $0 * payload, ack: 1, payload: bytes) })
     measurement.measure(isWarm: round >= warmUps) {
       bench.receive()
       return (Bench.batchSize, Bench.batchSize * payload)
@@ -74,7 +75,7 @@ private func measureHostToGuest(mss: UInt16, name: String) -> Measurement {
         return (bench.sink.frames - frames, bench.sink.payloadBytes - sent)
       }
       // The guest acknowledges what came; the windows let the rest go.
-      bench.load([bench.segment(.ack, at: 1, ack: 1 + bench.sink.payloadBytes - before)])
+      bench.load([bench.guest.segment(.ack, at: 1, ack: 1 + bench.sink.payloadBytes - before)])
       let (later, more) = (bench.sink.frames, bench.sink.payloadBytes)
       measurement.measure(isWarm: round >= warmUps) {
         bench.receive()
@@ -92,8 +93,7 @@ private func measureHostToGuest(mss: UInt16, name: String) -> Measurement {
 private func measureDatagramsFromGuest(payload: Int, name: String) -> Measurement {
   var measurement = Measurement(name)
   let bench = Bench()
-  let datagram = PlainUDP(sourcePort: 5000, destinationPort: 9, payload: [UInt8](repeating: 0x5a, count: payload))
-  let frame = Bench.frame(.udp(datagram), to: IPv4Address(192, 0, 2, 1))
+  let frame = bench.guest.datagram([UInt8](repeating: 0x5a, count: payload))
   bench.load(Array(repeating: frame, count: Bench.batchSize))
   for round in 0..<(warmUps + rounds) {
     measurement.measure(isWarm: round >= warmUps) {
@@ -110,15 +110,16 @@ private func measureDatagramsFromGuest(payload: Int, name: String) -> Measuremen
 private func measureDatagramsToGuest(payload: Int, name: String) -> Measurement {
   var measurement = Measurement(name)
   let bench = Bench()
-  let datagram = PlainUDP(sourcePort: 5000, destinationPort: 9, payload: [1])
-  bench.load([Bench.frame(.udp(datagram), to: IPv4Address(192, 0, 2, 1))])
+  bench.load([bench.guest.datagram([1])])
   bench.receive()
-  guard let flow = bench.stack.host.datagramFlow(onPort: 5000) else { fatalExit("\(name): no socket") }
+  guard let flow = bench.stack.host.datagramFlow(onPort: bench.guest.local.port) else {
+    fatalExit("\(name): no socket")
+  }
   let bytes = [UInt8](repeating: 0x5a, count: payload)
   let before = bench.sink.frames
   for round in 0..<(warmUps + rounds) {
     for _ in 0..<Bench.batchSize {
-      bench.stack.host.deliver(bytes, from: Endpoint(IPv4Address(192, 0, 2, 1), port: 9), to: flow)
+      bench.stack.host.deliver(bytes, from: bench.guest.remote, to: flow)
     }
     measurement.measure(isWarm: round >= warmUps) {
       bench.deliverEvents()
@@ -133,9 +134,9 @@ private func measureDatagramsToGuest(payload: Int, name: String) -> Measurement 
 
 private func measurePing(payload: Int, name: String) -> Measurement {
   var measurement = Measurement(name)
-  let bench = Bench()
+  let bench = Bench(to: Endpoint(NetworkSettings().ipv4Gateway, port: 0))
   let request = PlainICMP(type: 8, rest: 1, payload: [UInt8](repeating: 0x5a, count: payload))
-  bench.load(Array(repeating: Bench.frame(.icmp(request), to: IPv4Address(10, 0, 2, 2)), count: Bench.batchSize))
+  bench.load(Array(repeating: bench.guest.frame(.icmp(request)), count: Bench.batchSize))
   for round in 0..<(warmUps + rounds) {
     measurement.measure(isWarm: round >= warmUps) {
       bench.receive()
