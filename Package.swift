@@ -23,6 +23,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
   ],
   targets: [
     // The embeddable core: no Foundation, no Glibc, no I/O.
@@ -49,7 +50,7 @@ let package = Package(
       name: "Runtime",
       dependencies: [
         "Primitives", "Buffers", "Netstack", "LinuxSystem", "Links", "HostSockets", "Configuration",
-        basicContainers, .product(name: "Logging", package: "swift-log"),
+        basicContainers, .product(name: "Logging", package: "swift-log"), "TOMLKit",
       ], swiftSettings: settings),
     .executableTarget(
       name: "culvert",

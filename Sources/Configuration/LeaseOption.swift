@@ -22,3 +22,8 @@ public struct LeaseOption: Hashable, Sendable {
     hostname = values.count == 2 ? String(values[1]) : ""
   }
 }
+
+extension LeaseOption: CustomStringConvertible {
+  /// The option's text.
+  public var description: String { "\(hardware)=\(address)" + (hostname.isEmpty ? "" : ",\(hostname)") }
+}

@@ -26,7 +26,7 @@ struct Culvert: ParsableCommand {
         'culvert run' ends with the status of the command that it started.
       """,
     version: Version.current,
-    subcommands: [RunCommand.self, ServeCommand.self])
+    subcommands: [RunCommand.self, ServeCommand.self, CheckCommand.self])
 }
 
 /// The version of the program.

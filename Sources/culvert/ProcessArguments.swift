@@ -1,8 +1,16 @@
 public import ArgumentParser
 import Configuration
+import Runtime
 
 /// The options of the process.
 struct ProcessArguments: ParsableArguments {
+  @Option(
+    name: .customLong("config"),
+    help: ArgumentHelp(
+      "A file with options by the names that they have here, in TOML, as 'hostfwd = [\"tcp::2222-:22\"]'; options here "
+        + "come in their place, or behind them (default: none).", valueName: "file"))
+  var configurationFile: String?
+
   @Option(
     name: .customLong("ready-fd"),
     help: ArgumentHelp(
@@ -29,13 +37,16 @@ struct ProcessArguments: ParsableArguments {
       "How to look at a socket's data beyond what was looked at: offset, skip or automatic.", visibility: .hidden))
   var peek = PeekOption.automatic
 
-  /// The options as plain values, with those of the network.
+  /// The options as plain values, with those of the network and of the configuration file.
   func options(network: NetworkArguments, defaultLevel: LogLevel) throws(ConfigurationError) -> ServiceOptions {
+    let file = try configurationFile.map { path throws(ConfigurationError) in try ConfigurationFile(path: path) }
     var options = ServiceOptions()
     options.network = try network.options()
+    if let file { options.network = file.network.overlaid(by: options.network) }
+    options.links = file?.links ?? []
     options.readyDescriptor = readyDescriptor
-    options.pidFile = pidFile
-    options.logLevel = logLevel ?? defaultLevel
+    options.pidFile = pidFile ?? file?.pidFile
+    options.logLevel = logLevel ?? file?.logLevel ?? defaultLevel
     options.peek = peek
     return options
   }

@@ -58,9 +58,9 @@ struct RunCommand: ParsableCommand {
   var command: [String]
 
   func run() throws {
-    let status = try Service.run(
-      try QEMUCommandLine(command), netdev: netdev, nic: nic,
-      options: try process.options(network: network, defaultLevel: .warning))
+    let options = try process.options(network: network, defaultLevel: .warning)
+    guard options.links.isEmpty else { throw ConfigurationError("link", "'run' makes its own link; leave it out") }
+    let status = try Service.run(try QEMUCommandLine(command), netdev: netdev, nic: nic, options: options)
     guard status == 0 else { throw ExitCode(status) }
   }
 }

@@ -42,14 +42,12 @@ struct ServeCommand: ParsableCommand {
     help: ArgumentHelp("Where guests are: \(LinkAddress.syntax).", valueName: "link"))
   var links: [String] = []
 
-  func validate() throws {
-    guard links.isEmpty, ProcessControl.environment("LISTEN_FDS") == nil else { return }
-    throw ValidationError("There is no link to serve; give \(LinkAddress.syntax).")
-  }
-
   func run() throws {
     var options = try process.options(network: network, defaultLevel: .info)
-    options.links = links
+    options.links += links
+    guard !options.links.isEmpty || ProcessControl.environment("LISTEN_FDS") != nil else {
+      throw ValidationError("There is no link to serve; give \(LinkAddress.syntax).")
+    }
     try Service.serve(options)
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import LinuxSystem
 import Primitives
@@ -48,6 +49,24 @@ struct CommandLineTests {
     #expect(complaint.hasPrefix("culvert: "))
     #expect(complaint.contains(part))
     #expect(exit == .status(1))
+  }
+
+  @Test func `check prints what options and a configuration file come to, and opens nothing`() throws {
+    let folder = try TemporaryFolder()
+    let file = folder.path + "/net.toml"
+    try #"""
+    link = "unix:net.sock"
+    hostfwd = ["tcp::2222-:22"]
+    net = "10.1.0.0/16"
+    """#.write(toFile: file, atomically: true, encoding: .utf8)
+    let (text, exit) = try run(["check", "--config", file, "--net", "10.2.0.0/16", "--hostfwd", "udp::53-:53"])
+    #expect(exit == .status(0))
+    #expect(
+      text.contains(#"link = ["unix:net.sock"]"#) && text.contains(#"net = "10.2.0.0/16""#)
+        && text.contains(#"hostfwd = ["tcp:0.0.0.0:2222-:22", "udp:0.0.0.0:53-:53"]"#), "\(text)")
+    let (complaint, status) = try run(["check", "--config", file, "--mtu", "9"])
+    #expect(complaint == "culvert: mtu: 9 is out of range; give 576 to 65520 bytes\n")
+    #expect(status == .status(1))
   }
 
   @Test func `a path that another instance listens on is refused and left alone`() throws {

@@ -1,0 +1,34 @@
+import Primitives
+
+extension VirtualNetwork {
+  /// What the network is, setting by setting, by the names of the options: as a configuration file it makes the same
+  /// network again.
+  public var settings: [(name: String, value: SettingValue)] {
+    var settings: [(name: String, value: SettingValue)] = [("ipv4", .flag(ipv4 != nil)), ("ipv6", .flag(ipv6 != nil))]
+    if let ipv4 {
+      settings += [
+        ("net", .text("\(ipv4.prefix)")), ("host", .text("\(ipv4.gateway)")), ("dns", .text("\(ipv4.resolver)")),
+        ("dhcpstart", .text("\(ipv4.firstLease)")), ("lease", .list(ipv4.staticLeases.map(\.description))),
+      ]
+    }
+    if let ipv6 {
+      settings += [
+        ("ipv6-prefix", .text("\(ipv6.prefix.network)")), ("ipv6-prefixlen", .number(ipv6.prefix.length)),
+        ("ipv6-host", .text("\(ipv6.gateway)")), ("ipv6-dns", .text("\(ipv6.resolver)")),
+      ]
+    }
+    let names = [
+      ("hostname", hostname), ("domainname", domainName), ("bootfile", bootFile), ("tftp-server-name", tftpServerName),
+    ]
+    settings += names.filter { !$0.1.isEmpty }.map { ($0, .text($1)) }
+    settings += [
+      ("dnssearch", .list(searchDomains)), ("mtu", .number(mtu)), ("restrict", .flag(isRestricted)),
+      ("hostfwd", .list(forwards.map(\.description))),
+    ]
+    if let upstreamResolver { settings.append(("dns-upstream", .text("\(upstreamResolver)"))) }
+    return settings + [
+      ("no-host-loopback", .flag(!allowsHostLoopback)), ("allow-link-local", .flag(allowsLinkLocal)),
+      ("udp-filtering", .text(udpFiltering.rawValue)),
+    ]
+  }
+}

@@ -1,0 +1,81 @@
+public import Configuration
+import LinuxSystem
+import TOMLKit
+
+/// What a configuration file says: options by the names that they have on the command line, in TOML.
+public struct ConfigurationFile: Sendable {
+  /// The options of the network.
+  public private(set) var network = NetworkOptions()
+  /// Where guests are (`link`).
+  public private(set) var links: [String] = []
+  /// The file to write the process identifier to (`pid-file`).
+  public private(set) var pidFile: String?
+  /// How much to log (`log-level`).
+  public private(set) var logLevel: LogLevel?
+
+  /// The most that is read of a file, in bytes.
+  private static let longestFile = 1 << 20
+
+  /// Reads the file at `path`.
+  public init(path: String) throws(ConfigurationError) {
+    let text: String
+    do {
+      text = try FileDescriptor.contents(of: path, limit: Self.longestFile)
+    } catch {
+      throw ConfigurationError(path, error.reason)
+    }
+    try self.init(text: text, path: path)
+  }
+
+  /// Reads a text; `path` is what errors call it.
+  init(text: String, path: String) throws(ConfigurationError) {
+    let table: TOMLTable
+    do {
+      table = try TOMLTable(string: text)
+    } catch let error as TOMLParseError {
+      throw ConfigurationError("\(path):\(error.source.begin.line)", error.description)
+    } catch {
+      throw ConfigurationError(path, "\(error)")
+    }
+    // In an order of their own: which of two mistakes is told first must not depend on chance.
+    for name in table.keys.sorted() {
+      for value in try Self.values(of: table[name], "\(path): \(name)") {
+        try take(name, value, path: "\(path): \(name)")
+      }
+    }
+  }
+
+  private mutating func take(_ name: String, _ value: String, path: String) throws(ConfigurationError) {
+    switch name {
+    case "link": links.append(value)
+    case "pid-file": pidFile = value
+    case "log-level":
+      guard let level = LogLevel(rawValue: value) else {
+        let levels = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
+        throw ConfigurationError(path, "'\(value)' is not one of \(levels)")
+      }
+      logLevel = level
+    default: try network.take(name, value, path: path)
+    }
+  }
+
+  /// A value as the command line would have it: several for an array, which stands for an option that is repeated.
+  private static func values(
+    of value: (any TOMLValueConvertible)?, _ path: String
+  ) throws(ConfigurationError) -> [String] {
+    guard let value else { return [] }
+    switch value.type {
+    case .bool: return [value.bool == true ? "on" : "off"]
+    case .int: return [value.int.map { String($0) } ?? ""]
+    case .string: return [value.string ?? ""]
+    case .array:
+      var values: [String] = []
+      for element in value.array ?? [] {
+        guard element.type != .array else { throw ConfigurationError(path, "an array in an array means nothing here") }
+        values += try Self.values(of: element, path)
+      }
+      return values
+    default: throw ConfigurationError(path, "a \(value.type) is not wanted here; give a string, a number or true")
+    }
+  }
+}

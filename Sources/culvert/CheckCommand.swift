@@ -1,0 +1,38 @@
+import ArgumentParser
+import Configuration
+import LinuxSystem
+
+/// `culvert check`.
+struct CheckCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "check",
+    abstract: "Check options and print what they come to.",
+    discussion: """
+      Takes the options of 'serve' and 'run', and a configuration file, without opening anything. What is printed is \
+      every setting with its value, as a configuration file that means the same.
+
+      EXAMPLES
+        A configuration file:
+          culvert check --config net.toml
+
+        What a whole option string of QEMU's means:
+          culvert check --user 'net=192.168.76.0/24,hostfwd=tcp::2222-:22'
+      """)
+
+  @OptionGroup(title: "Network Options") var network: NetworkArguments
+  @OptionGroup(title: "Process Options") var process: ProcessArguments
+
+  @Argument(help: ArgumentHelp("Where guests are: \(LinkAddress.syntax).", valueName: "link"))
+  var links: [String] = []
+
+  func run() throws {
+    let options = try process.options(network: network, defaultLevel: .info)
+    let network = try VirtualNetwork(options.network)
+    let links = try (options.links + links).map { text throws(ConfigurationError) in try LinkAddress(text) }
+    var settings: [(name: String, value: SettingValue)] = [("link", .list(links.map(\.description)))]
+    settings += network.settings
+    if let pidFile = options.pidFile { settings.append(("pid-file", .text(pidFile))) }
+    settings.append(("log-level", .text(options.logLevel.rawValue)))
+    StandardStream.output.write(settings.map { "\($0) = \($1)\n" }.joined())
+  }
+}

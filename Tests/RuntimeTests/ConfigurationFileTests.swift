@@ -1,0 +1,79 @@
+import Configuration
+import Testing
+
+@testable import Runtime
+
+/// A file with options, in TOML.
+struct ConfigurationFileTests {
+  @Test func `options have the names of the command line`() throws {
+    let file = try ConfigurationFile(
+      text: """
+        # One guest
+        link = "unix:net.sock"
+        net = "192.168.76.0/24"
+        ipv6 = false
+        mtu = 1500
+        hostfwd = ["tcp::2222-:22", "udp::53-:53"]
+        no-host-loopback = true
+        udp-filtering = "endpoint"
+        log-level = "debug"
+        pid-file = "/run/culvert.pid"
+        """, path: "net.toml")
+    var network = NetworkOptions()
+    (network.net, network.ipv6, network.mtu) = ("192.168.76.0/24", false, 1500)
+    network.hostfwd = ["tcp::2222-:22", "udp::53-:53"]
+    (network.noHostLoopback, network.udpFiltering) = (true, "endpoint")
+    #expect(file.network == network)
+    #expect(file.links == ["unix:net.sock"])
+    #expect(file.logLevel == .debug && file.pidFile == "/run/culvert.pid")
+  }
+
+  @Test(arguments: NetworkOptions.names)
+  func `every option may stand in a file`(name: String) throws {
+    let value = name.hasSuffix("len") || name == "mtu" ? "64" : "true"
+    _ = try ConfigurationFile(text: "\(name) = \(value)", path: "f")
+  }
+
+  @Test(arguments: [
+    ("nett = 1", "f: nett: there is no such option; give ipv4, "),
+    ("net = ", "f:1: "),
+    ("net = \"a\"\nnet = \"b\"", "f:2: "),
+    ("mtu = \"many\"", "f: mtu: 'many' is not a number"),
+    ("ipv4 = 3", "f: ipv4: '3' is not on or off"),
+    ("log-level = \"loud\"", "f: log-level: 'loud' is not one of error, warning, info, debug, trace"),
+    ("[network]\nnet = \"10.0.0.0/8\"", "f: network: a table is not wanted here"),
+    ("hostfwd = [[\"a\"]]", "f: hostfwd: an array in an array means nothing here"),
+    ("tftp = \"/srv\"", "f: tftp: '/srv' is a service that Culvert does not have yet"),
+  ])
+  func `a mistake is told with the file and the option`(text: String, start: String) {
+    #expect {
+      try ConfigurationFile(text: text, path: "f")
+    } throws: { error in
+      "\(error)".hasPrefix(start)
+    }
+  }
+
+  @Test func `a file that cannot be read is named`() {
+    #expect {
+      try ConfigurationFile(path: "/nonexistent/net.toml")
+    } throws: { error in
+      "\(error)" == "/nonexistent/net.toml: No such file or directory"
+    }
+  }
+
+  @Test func `what is printed of a network makes the same network again`() throws {
+    var options = NetworkOptions()
+    (options.net, options.hostname, options.restrict) = ("10.9.0.0/16", "quote \" and \\ and \t", true)
+    (options.hostfwd, options.dnssearch) = (["udp:[::1]:7-:7"], ["a.test", "b.test"])
+    options.lease = ["52:54:00:00:00:01=10.9.0.7,web"]
+    (options.bootfile, options.mtu, options.dnsUpstream) = ("http://a/b", 1400, "[::1]:5353")
+    let network = try VirtualNetwork(options)
+    let text = network.settings.map { "\($0) = \($1)\n" }.joined()
+    #expect(try VirtualNetwork(ConfigurationFile(text: text, path: "f").network) == network)
+    var small = NetworkOptions()
+    small.mtu = 600
+    let ipv4Only = try VirtualNetwork(small)
+    let again = ipv4Only.settings.map { "\($0) = \($1)\n" }.joined()
+    #expect(try VirtualNetwork(ConfigurationFile(text: again, path: "f").network) == ipv4Only)
+  }
+}
