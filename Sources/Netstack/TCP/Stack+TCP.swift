@@ -10,6 +10,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func receiveTCP<Sink: FrameSink & ~Copyable>(
     _ context: PacketContext, of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
   ) throws(WireError) {
+    // RFC 1122 section 4.2.3.10, and for the frame section 3.3.6: neither opened nor answered.
+    guard !context.isGroup else { return drop(.forbiddenDestination, on: context.port) }
     let segment = try TCPSegment(batch.header(context.frame).extracting(droppingFirst: context.offset))
     guard segment.headerLength <= context.byteCount else { return drop(.malformed, on: context.port) }
     guard context.isChecksumValid(overFirst: context.byteCount, of: batch) else {

@@ -84,6 +84,32 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    IPv4Address(224, 0, 0, 1), IPv4Address(255, 255, 255, 255), IPv4Address(10, 0, 2, 255), IPv4Address(239, 1, 2, 3),
+  ])
+  func `what goes to a group opens nothing and is not answered (RFC 1122 section 4.2.3.10)`(group: IPv4Address) {
+    withLab { lab in
+      lab.host.defaultService = RemoteService()
+      let tcp = lab.rawConnection(to: Endpoint(group, port: 80))
+      tcp.guest(.syn(.mss(1460)), .ack(77, seq: 1), .data("hello", seq: 1, ack: 77), .fin(seq: 1, ack: 77))
+      tcp.silence(for: .seconds(1))
+      #expect(lab.openSocketCount == 0)
+      #expect(lab.guest.icmpMessages.isEmpty)
+    }
+  }
+
+  @Test func `what comes in a frame to everybody opens nothing and is not answered (RFC 1122 section 3.3.6)`() {
+    withLab { lab in
+      lab.host.services[.server] = RemoteService()
+      let tcp = lab.rawConnection(to: .server)
+      for segment in [Segment.syn(.mss(1460)), .ack(77, seq: 1)] {
+        lab.guest.send(PlainFrame(destination: .broadcast, source: lab.guest.mac, .ipv4(tcp.packet(segment))))
+      }
+      tcp.silence(for: .seconds(1))
+      #expect(lab.openSocketCount == 0)
+    }
+  }
+
   @Test(arguments: families)
   func `two ends that no longer agree do not acknowledge each other for ever`(family: IPAddress.Family) throws {
     try withLab { lab in
