@@ -22,7 +22,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       acknowledgmentNumber: isAnswer ? tcp[slot].receiveNext : SequenceNumber(0),
       flags: isAnswer ? [.syn, .ack] : .syn, window: synchronizeWindow(slot), options: options)
     guard sendControl(header, slot, path, into: &sink) else { return false }
-    if tcp[slot].timer == .none { tcp[slot].startRetransmissionTimer(at: now) }
+    tcp[slot].synchronizeSent(at: now)
     return true
   }
 

@@ -77,8 +77,17 @@ extension TCPConnection {
     sendMaximum = sendNext
     lastProgress = now
     work.insert(.synchronize)
-    timedSequence = sendNext
-    timedSince = now
+  }
+
+  /// Our SYN or SYN-ACK was sent: its answer measures the round trip, unless it was sent before (RFC 6298 section 3).
+  mutating func synchronizeSent(at now: Instant) {
+    if backoffs > 0 || timedSequence != nil {
+      timedSequence = nil
+    } else {
+      timedSequence = sendNext
+      timedSince = now
+    }
+    if timer == .none { startRetransmissionTimer(at: now) }
   }
 
   /// The handshake is complete.
