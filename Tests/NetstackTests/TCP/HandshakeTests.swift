@@ -150,17 +150,34 @@ import Testing
     }
   }
 
-  @Test(arguments: families)
+  @Test func `the acknowledgment of the SYN-ACK may carry data and FIN (RFC 9293 section 3.10.7.4)`() throws {
+    try withLab { lab in
+      lab.host.services[.server] = RemoteService()
+      let tcp = lab.rawConnection(to: .server)
+      tcp.guest(.syn(.mss(1460)))
+      tcp.stack(.synAck())
+      tcp.guest(.fin("all of it", seq: 1, ack: 1))
+      tcp.stack(.ack(11, seq: 1))
+      let server = try #require(lab.peers(at: .server).first)
+      #expect(server.text == "all of it")
+      #expect(server.sawEnd)
+    }
+  }
+
+  @Test(arguments: families, [0, -5, 77, 1 << 20])
   func `a wrong acknowledgment of the SYN-ACK is answered with a reset (RFC 9293 section 3.10.7.4)`(
-    family: IPAddress.Family
+    family: IPAddress.Family, ack: Int
   ) {
     withLab { lab in
       lab.host.services[.server(family)] = RemoteService()
       let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(.syn(.mss(1460)))
       tcp.stack(.synAck())
-      tcp.guest(.ack(77, seq: 1))
-      tcp.stack(.rst(seq: 77))
+      tcp.guest(.data("evil", seq: 1, ack: ack))
+      tcp.stack(.rst(seq: ack))
+      // The handshake goes on.
+      #expect(lab.flows.map(\.state) == [.synReceived])
+      #expect(lab.peers(at: .server(family)).first?.bytes.isEmpty == true)
     }
   }
 

@@ -130,6 +130,66 @@ import Testing
       #expect(lab.problems.isEmpty)
     }
   }
+
+  @Test func `a shift of windows beyond 14 counts as 14 (RFC 7323 section 2.3)`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(200), win: 1)
+      server.write(pattern(40_000))
+      // One unit is 16,384 bytes: ten segments are the congestion window.
+      #expect(tcp.takeSegments().count == 10)
+      tcp.guest(.ack(10_001, seq: 1, win: 1))
+      #expect(tcp.takeSegments().map(\.payload.count).reduce(0, +) == 16_000)
+    }
+  }
+
+  @Test func `what belongs on a SYN is ignored elsewhere (RFC 9293 section 3.2, RFC 7323 section 2.2)`() throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 3000)
+      tcp.guest(
+        Segment(
+          [], seq: 1, ack: 1, win: 3000,
+          options: [.mss(100), .windowScale(7), .sackPermitted, .timestamps(5, echo: 0)]))
+      tcp.guest(.data("behind a gap", seq: 100, ack: 1, win: 3000))
+      // No blocks, no timestamps.
+      tcp.stack(Segment([], seq: 1, ack: 1, options: []))
+      server.write(pattern(10_000))
+      #expect(tcp.takeSegments().map(\.payload.count) == [1000, 1000, 1000])
+    }
+  }
+
+  @Test(arguments: [
+    [UInt8(8), 0, 0, 0], [8, 1, 0, 0], [5, 3, 1, 1], [254, 255, 1, 1], [1, 1, 1, 2], [5, 34, 1, 1], [0, 8, 10, 1],
+    [8, 10, 1, 1],
+  ])
+  func `broken options do not cost the data beside them (RFC 9293 section 3.1, MUST-7)`(bytes: [UInt8]) throws {
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .sackPermitted)
+      lab.guest.send(tcp.packet(.data("hello", seq: 1, ack: 1)).withTCPOptions(bytes))
+      tcp.stack(.ack(6, seq: 1))
+      #expect(server.text == "hello")
+    }
+  }
+
+  @Test(arguments: families)
+  func `an option that comes twice does no harm`(family: IPAddress.Family) throws {
+    let options: [PlainTCP.Option] = [.mss(1400), .mss(1200), .windowScale(1), .windowScale(2), .sackPermitted]
+    let lengths = try segmentLengths(options, over: family)
+    #expect([1200, 1400].contains(lengths.max()))
+  }
+
+  @Test func `explicit congestion notification is declined, and its bits do no harm (RFC 3168 section 6.1.1)`() {
+    withLab { lab in
+      lab.host.services[.server] = RemoteService()
+      let tcp = lab.rawConnection(to: .server)
+      // ECE and CWR, which the witnesses would find in an answer.
+      let setup = PlainTCP.Flags(rawValue: 0xc0)
+      tcp.guest(Segment([.syn, setup], seq: 0, options: [.mss(1460)]))
+      tcp.stack(.synAck())
+      tcp.guest(Segment(setup, seq: 1, ack: 1, payload: Array("hello".utf8)))
+      tcp.stack(.ack(6, seq: 1))
+      #expect(lab.peers(at: .server).first?.text == "hello")
+    }
+  }
 }
 
 extension PlainTCP.Option {
