@@ -40,6 +40,7 @@ struct LinkSet: ~Copyable {
   }
 
   /// When `advance` of a link is due at the latest.
+  @inline(__always)
   var nextDeadline: Instant {
     var earliest = lender.nextDeadline
     for index in 0..<others.count { earliest = min(earliest, others[index].nextDeadline) }
@@ -47,6 +48,7 @@ struct LinkSet: ~Copyable {
   }
 
   /// Whether every link has had its last peer.
+  @inline(__always)
   var isFinished: Bool {
     guard lender.attachment.isFinished else { return false }
     for index in 0..<others.count where !others[index].attachment.isFinished { return false }

@@ -100,6 +100,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     if end == nil, links.isFinished, child == nil { beginEnding(.linksFinished) }
   }
 
+  /// Inline: the compiler copies the loop, the stack in it, for the call of what does not mutate it.
+  @inline(__always)
   private var nextDeadline: Instant {
     if hasBacklog { return now }
     // Waiting work is due since the beginning of time, which no interval reaches back to.
