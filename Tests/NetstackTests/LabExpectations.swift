@@ -100,6 +100,11 @@ extension Endpoint {
 let families: [IPAddress.Family] = [.ipv4, .ipv6]
 
 extension IPAddress {
+  /// 127.0.0.1, or ::1.
+  static func loopback(_ family: Family) -> IPAddress {
+    family == .ipv4 ? IPAddress(.loopback as IPv4Address) : IPAddress(.loopback as IPv6Address)
+  }
+
   /// The gateway's address.
   static func gateway(_ family: Family) -> IPAddress {
     family == .ipv4 ? IPAddress(IPv4Address(10, 0, 2, 2)) : IPAddress(IPv6Address(high: 0xfec0 << 48, low: 2))

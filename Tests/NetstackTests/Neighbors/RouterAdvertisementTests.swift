@@ -126,19 +126,4 @@ import Testing
       #expect(Set(gaps.dropFirst(3)).count > 10)
     }
   }
-
-  @Test func `without IPv6 nothing is advertised, and nobody answers`() {
-    var options = Lab.Options()
-    options.settings.isIPv6Enabled = false
-    withLab(options) { lab in
-      solicit(lab)
-      solicitWithoutAddress(lab)
-      lab.guest.solicit(.gateway)
-      lab.guest.ping(.gateway(.ipv6))
-      lab.advance(by: .seconds(700))
-      #expect(lab.guest.discovery.isEmpty)
-      #expect(lab.guest.inbox.isEmpty)
-      #expect(lab.drops(.unknownProtocol) == 4)
-    }
-  }
 }

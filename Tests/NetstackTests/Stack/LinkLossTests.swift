@@ -5,9 +5,10 @@ import Testing
 
 /// A link whose peer goes away: QEMU that ends, or is started anew.
 @Suite struct LinkLossTests {
-  @Test func `connections of a link without a peer are kept, and go on with the next`() throws {
+  @Test(arguments: families)
+  func `connections of a link without a peer are kept, and go on with the next`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       lab.detach()
       server.write("kept")
       tcp.silence(for: .seconds(59))
@@ -19,9 +20,10 @@ import Testing
     }
   }
 
-  @Test func `after a minute they are given up, and the host's peers are reset`() throws {
+  @Test(arguments: families)
+  func `after a minute they are given up, and the host's peers are reset`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (_, server) = try lab.established()
+      let (_, server) = try lab.established(over: family)
       lab.detach()
       lab.advance(by: .seconds(61))
       #expect(lab.flowEnds == [.evicted])

@@ -117,8 +117,7 @@ import Testing
       for port: UInt16 in [5353, 5000] { lab.guest.sendUDP([1], from: port, to: Endpoint(server, port: 7)) }
       lab.settle()
       let inside = Endpoint(lab.guest.address(in: family), port: 53)
-      let listener = Endpoint(
-        family == .ipv4 ? IPAddress(IPv4Address.loopback) : IPAddress(IPv6Address.loopback), port: 5353)
+      let listener = Endpoint(.loopback(family), port: 5353)
       try lab.apply(.addForward(PortForward(transport: .udp, host: listener, guest: inside)))
       // The other mapping keeps its socket, and a forward never takes another forward's port.
       #expect(lab.openSocketCount == 2)
@@ -132,14 +131,15 @@ import Testing
     }
   }
 
-  @Test func `traffic from outside keeps a mapping too (RFC 4787 REQ-6)`() throws {
+  @Test(arguments: families)
+  func `traffic from outside keeps a mapping too (RFC 4787 REQ-6)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      lab.guest.sendUDP([0], from: 5000, to: .server)
+      lab.guest.sendUDP([0], from: 5000, to: .server(family))
       lab.settle()
       let flow = try #require(lab.datagramFlow(onPort: 5000))
       for _ in 1...3 {
         lab.advance(by: .seconds(299))
-        lab.host.deliver([1], from: .server, to: flow)
+        lab.host.deliver([1], from: .server(family), to: flow)
         lab.settle()
       }
       lab.advance(by: .seconds(299))
