@@ -54,8 +54,8 @@ public struct FrameChecker {
 
   /// The stack receives a frame.
   mutating func received(_ bytes: [UInt8]) {
-    // What does not decode is no business of the stack's, and nothing that it may act upon.
-    guard let frame = try? PlainFrame(decoding: bytes, strictly: false) else { return }
+    // What does not decode is nothing that the stack may act upon, but for telling the sender.
+    guard let frame = try? PlainFrame(decoding: bytes, strictly: false) else { return noteUndecodable(bytes) }
     switch frame.body {
     case .arp(let message): learn(IPAddress(message.senderAddress), at: message.senderMAC)
     case .ipv4(let packet):
@@ -143,6 +143,16 @@ public struct FrameChecker {
   ) {
     let ports = Array(payload.encoded(from: source, to: destination).prefix(4))
     quotable.insert(Quote(source: source, destination: destination, proto: proto, ports: ports))
+  }
+
+  /// A hop limit that ends is told of before the content is looked at.
+  private mutating func noteUndecodable(_ bytes: [UInt8]) {
+    guard bytes.count >= 58, bytes[12...13] == [0x86, 0xdd] else { return }
+    let (source, destination) = (IPv6Address(bytes.span, at: 22), IPv6Address(bytes.span, at: 38))
+    quotable.insert(
+      Quote(
+        source: IPAddress(source), destination: IPAddress(destination), proto: bytes[20],
+        ports: Array(bytes[54..<58])))
   }
 
   private mutating func learn(_ address: IPAddress, at hardware: MACAddress) {

@@ -26,11 +26,21 @@ public struct Scenario {
   /// All scenarios.
   public static var all: [Scenario] {
     [
-      Scenario("many connections, half of them refused", options(seed: 11), manyConnections),
-      Scenario("echo over a link that loses, repeats and reorders", badLink(seed: 12), echo),
-      Scenario("datagrams to many hosts, with answers in fragments", options(seed: 13), datagrams),
-      Scenario("clients of forwards that look alike", options(seed: 14), forwards),
+      Scenario("many connections, half of them refused", options(seed: 11)) { manyConnections($0, .ipv4) },
+      Scenario("echo over a link that loses, repeats and reorders", badLink(seed: 12)) { echo($0, .ipv4) },
+      Scenario("datagrams to many hosts, with answers in fragments", options(seed: 13)) { datagrams($0, .ipv4) },
+      Scenario("clients of forwards that look alike", options(seed: 14)) { forwards($0, .ipv4) },
       Scenario("a shutdown in the middle of everything", badLink(seed: 15), shutdown),
+    ] + ipv6
+  }
+
+  private static var ipv6: [Scenario] {
+    [
+      Scenario("IPv6: many connections, half of them refused", options(seed: 21)) { manyConnections($0, .ipv6) },
+      Scenario("IPv6: echo over a link that loses, repeats and reorders", badLink(seed: 22)) { echo($0, .ipv6) },
+      Scenario("IPv6: datagrams to many hosts, with answers in fragments", options(seed: 23)) { datagrams($0, .ipv6) },
+      Scenario("IPv6: clients of forwards that look alike", options(seed: 24)) { forwards($0, .ipv6) },
+      Scenario("IPv6: addresses that come and go, some in use by nobody", options(seed: 25), neighbors),
     ]
   }
 
@@ -48,20 +58,24 @@ public struct Scenario {
     return options
   }
 
-  private static func remote(_ number: Int) -> Endpoint {
-    Endpoint(IPv4Address(192, 0, 2, UInt8(truncatingIfNeeded: number)), port: 80)
+  private static func remote(_ number: Int, _ family: IPAddress.Family = .ipv4) -> Endpoint {
+    switch family {
+    case .ipv4: Endpoint(IPv4Address(192, 0, 2, UInt8(truncatingIfNeeded: number)), port: 80)
+    case .ipv6: Endpoint(IPAddress(IPv6Address(high: 0x2001_0db8 << 32, low: UInt64(number))), port: 80)
+    }
   }
 
   private static func bytes(_ count: Int, _ seed: Int) -> [UInt8] {
     (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ seed) }
   }
 
-  private static func manyConnections(_ lab: Lab) {
+  private static func manyConnections(_ lab: Lab, _ family: IPAddress.Family) {
     for number in 1...100 where number % 2 == 0 {
-      lab.host.services[remote(number)] = RemoteService(.acceptsAfter(.milliseconds(Int64(number))), echoes: true)
+      lab.host.services[remote(number, family)] = RemoteService(
+        .acceptsAfter(.milliseconds(Int64(number))), echoes: true)
     }
     let connections = (1...100).map { number in
-      let connection = lab.guest.connect(to: remote(number))
+      let connection = lab.guest.connect(to: remote(number, family))
       connection.write(bytes(2000, number))
       connection.finish()
       return connection
@@ -70,10 +84,10 @@ public struct Scenario {
     lab.advance(by: .seconds(90))
   }
 
-  private static func echo(_ lab: Lab) {
+  private static func echo(_ lab: Lab, _ family: IPAddress.Family) {
     lab.host.defaultService = RemoteService(echoes: true)
     let connections = (1...8).map { number in
-      let connection = lab.guest.connect(to: remote(number))
+      let connection = lab.guest.connect(to: remote(number, family))
       connection.write(bytes(40_000, number))
       connection.finish()
       return connection
@@ -81,21 +95,20 @@ public struct Scenario {
     lab.run(for: .seconds(300)) { connections.allSatisfy(\.isFinished) }
   }
 
-  private static func datagrams(_ lab: Lab) {
+  private static func datagrams(_ lab: Lab, _ family: IPAddress.Family) {
     for number in 1...60 {
-      let remote = remote(number)
+      let remote = remote(number, family)
       lab.host.datagramServices[remote] = number % 3 == 0 ? .answers(bytes(5000, number)) : .echoes
-      guard let address = remote.address.ipv4 else { continue }
-      lab.guest.sendUDP(bytes(number * 10, number), from: UInt16(5000 + number % 7), to: address, port: 80)
-      lab.guest.ping(IPv4Address(10, 0, 2, 2), sequence: UInt16(number))
+      lab.guest.sendUDP(bytes(number * 10, number), from: UInt16(5000 + number % 7), to: remote)
+      lab.guest.ping(gateway(lab, family), sequence: UInt16(number))
       if number % 10 == 0 { lab.advance(by: .seconds(45)) }
     }
     lab.advance(by: .seconds(600))
   }
 
-  private static func forwards(_ lab: Lab) {
-    let listener = Endpoint(.loopback, port: 8080)
-    let guest = Endpoint(lab.guest.address, port: 80)
+  private static func forwards(_ lab: Lab, _ family: IPAddress.Family) {
+    let listener = Endpoint(.any(family), port: 8080)
+    let guest = Endpoint(lab.guest.address(in: family), port: 80)
     for transport in [Transport.tcp, .udp] {
       do throws(CommandError) {
         try lab.apply(.addForward(PortForward(transport: transport, host: listener, guest: guest)))
@@ -105,19 +118,53 @@ public struct Scenario {
     }
     lab.guest.listen(on: 80)
     let clients = (1...20).compactMap { number in
-      lab.connectClient(from: Endpoint(IPv4Address(127, 0, 0, UInt8(number)), port: 40_000), to: listener)
+      lab.connectClient(from: Endpoint(hostsOwn(number, family), port: 40_000), to: listener)
     }
     for (number, client) in clients.enumerated() {
       client.write(bytes(1000, number))
       client.finish()
       if let flow = lab.datagramFlow(onPort: 8080) {
-        let source = Endpoint(IPv4Address(127, 0, 0, UInt8(number + 1)), port: 50_000)
+        let source = Endpoint(hostsOwn(number + 1, family), port: 50_000)
         lab.host.deliver(bytes(100, number), from: source, to: flow)
       }
     }
     lab.advance(by: .seconds(5))
     for connection in lab.guest.accepted(on: 80) { connection.finish() }
     lab.advance(by: .seconds(5))
+  }
+
+  /// Addresses come, some of them asked for by forwards before they do; more than the stack remembers.
+  private static func neighbors(_ lab: Lab) {
+    lab.host.datagramServices[remote(1, .ipv6)] = .echoes
+    let listener = Endpoint(.any(.ipv6), port: 8080)
+    let absent = Endpoint(IPAddress(IPv6Address(high: 0xfec0 << 48, low: 99)), port: 80)
+    do throws(CommandError) {
+      try lab.apply(.addForward(PortForward(transport: .tcp, host: listener, guest: absent)))
+    } catch {
+      preconditionFailure("the simulated host refuses a forward: \(error)")
+    }
+    let own = lab.guest.ipv6Address
+    for number in 0..<2000 {
+      lab.guest.ipv6Address = IPv6Address(high: own.high, low: own.low + UInt64(number))
+      lab.guest.sendUDP(bytes(20, number), from: 5000, to: remote(1, .ipv6))
+      if number % 100 == 0 {
+        _ = lab.connectClient(from: remote(2 + number, .ipv6), to: listener)
+        lab.advance(by: .seconds(3))
+      }
+    }
+    lab.advance(by: .seconds(60))
+  }
+
+  private static func gateway(_ lab: Lab, _ family: IPAddress.Family) -> IPAddress {
+    let settings = lab.options.settings
+    return family == .ipv4 ? IPAddress(settings.ipv4Gateway) : IPAddress(settings.ipv6Gateway)
+  }
+
+  /// Addresses of the host that all appear as the gateway.
+  private static func hostsOwn(_ number: Int, _ family: IPAddress.Family) -> IPAddress {
+    family == .ipv4
+      ? IPAddress(IPv4Address(127, 0, 0, UInt8(number)))
+      : IPAddress(IPv6Address(high: 0xfe80 << 48, low: 1000 + UInt64(number)))
   }
 
   private static func shutdown(_ lab: Lab) {
