@@ -133,6 +133,73 @@ enum Golden {
     88 00 baf0 60000000 fec00000000000000000000000000002 020152550a000202
     """)
 
+  /// ICMPv6: neighbour solicitation for fec0::2.
+  static let neighborSolicitation = hex(
+    """
+    3333ff000002 525400123456 86dd
+    60000000 0020 3a ff fec00000000000000000000000000015 ff0200000000000000000001ff000002
+    87 00 f547 00000000 fec00000000000000000000000000002 0101525400123456
+    """)
+
+  /// ICMPv6: the probe of fec0::15 before it is used, with a nonce (RFC 7527).
+  static let addressProbe = hex(
+    """
+    3333ff000015 525400123456 86dd
+    60000000 0020 3a ff 00000000000000000000000000000000 ff0200000000000000000001ff000015
+    87 00 296f 00000000 fec00000000000000000000000000015 0e01fab08703c290
+    """)
+
+  /// ICMPv6: no route, about an echo request.
+  static let noRoute6 = hex(
+    """
+    525400123456 52550a000202 86dd
+    600d8825 0040 3a 40 fec00000000000000000000000000002 fec00000000000000000000000000015
+    01 00 3d25 00000000
+    600429fc00103a01fec0000000000000000000000000001520010db8000000000000000000000009
+    8000fb834b8800010001020304050607
+    """)
+
+  /// UDP over IPv6 behind destination options, of which the first, 0x9e, is not known to anybody.
+  static let udpBehindOptions6 = hex(
+    """
+    52550a000202 525400123456 86dd
+    600b843b 0010 3c 40 fec00000000000000000000000000015 fec00000000000000000000000000002
+    11 00 9e00 01 02 0000
+    1388 0009 0008 eeb4
+    """)
+
+  /// ICMPv6: parameter problem, about `udpBehindOptions6`.
+  static let parameterProblem6 = hex(
+    """
+    525400123456 52550a000202 86dd
+    6006aa7c 0040 3a 40 fec00000000000000000000000000002 fec00000000000000000000000000015
+    04 02 2d40 0000002a
+    600b843b00103c40fec00000000000000000000000000015fec00000000000000000000000000002
+    11009e000102000013880009000 8eeb4
+    """)
+
+  /// UDP over IPv6: the last 13 bytes of a datagram of 1453.
+  static let fragment6 = hex(
+    """
+    52550a000202 525400123456 86dd
+    6007c3a0 0015 2c 40 fec00000000000000000000000000015 fec00000000000000000000000000002
+    11 00 05a8 1eb20995
+    a0a1a2a3a4a5a6a7a8a9aaabac
+    """)
+
+  /// ICMPv6: router advertisement of dnsmasq 2.90 for fec0::/64, with MTU, domains to search and resolver.
+  static let routerAdvertisement = hex(
+    """
+    333300000001 525600000002 86dd
+    6c08c46a 0078 3a ff fe80000000000000505600fffe000002 ff020000000000000000000000000001
+    86 00 2b89 40 00 0708 00000000 00000000
+    03 04 40 c0 00015180 00015180 00000000 fec00000000000000000000000000000
+    05 01 0000 000005dc
+    01 01 525600000002
+    1f 04 0000 00015180 076578616d706c65047465737400 036c616200 0000000000
+    19 03 0000 00015180 fec00000000000000000000000000003
+    """)
+
   /// ICMPv6: router solicitation.
   static let routerSolicitation = hex(
     """
@@ -172,6 +239,10 @@ enum Golden {
   /// All of them.
   static let frames = [
     arpRequest, arpReply, echoRequest, echoReply, portUnreachable, udp, udp6, syn, synAck, tcpData, echoRequest6,
-    portUnreachable6, neighborAdvertisement, routerSolicitation, dhcpDiscover, dhcpOffer,
+    portUnreachable6, neighborAdvertisement, neighborSolicitation, addressProbe, noRoute6, parameterProblem6,
+    routerAdvertisement, routerSolicitation, dhcpDiscover, dhcpOffer,
   ]
+
+  /// Those whose IPv6 header is followed by another than their protocol's.
+  static let framesWithExtensions = [udpBehindOptions6, fragment6]
 }

@@ -10,6 +10,8 @@ private func readAll(_ bytes: Span<UInt8>) {
   attempt { _ = try EthernetFrame(bytes).header }
   attempt { _ = try ARPPacket(bytes).message }
   attempt { _ = try IPv6FragmentHeader(bytes) }
+  attempt { _ = try NeighborOptions(bytes) }
+  attempt { _ = try NeighborMessage(bytes) }
   for byteCount in [0, bytes.count, 65_535] {
     attempt {
       let packet = try IPv4Packet(bytes, byteCount: byteCount)
@@ -40,16 +42,16 @@ private func readAll(_ bytes: Span<UInt8>) {
 }
 
 @Suite struct TruncationTests {
-  @Test(arguments: Golden.frames)
+  @Test(arguments: Golden.frames + Golden.framesWithExtensions)
   func `every part of a frame parses or throws`(_ golden: [UInt8]) {
-    for start in [0, 14, 34, 54] where start < golden.count {
+    for start in [0, 14, 34, 54, 62] where start < golden.count {
       for end in start...golden.count { readAll(golden.span.extracting(start..<end)) }
     }
   }
 
   @Test func `every byte of a frame may have any of the extreme values`() {
-    for golden in Golden.frames {
-      for start in [0, 14, 34, 54] where start < golden.count {
+    for golden in Golden.frames + Golden.framesWithExtensions {
+      for start in [0, 14, 34, 54, 62] where start < golden.count {
         for index in start..<golden.count {
           for value in [0, 1, 0x0f, 0x7f, 0x80, 0xf0, 0xff] as [UInt8] {
             var bytes = Array(golden[start...])

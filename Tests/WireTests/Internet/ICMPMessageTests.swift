@@ -52,6 +52,27 @@ import Wire
     #expect(!solicitation.type.isError)
   }
 
+  @Test func `an ICMPv6 error has its code, its pointer and the packet that caused it`() throws {
+    let goldens = (noRoute: Golden.noRoute6, problem: Golden.parameterProblem6)
+    let noRoute = try ICMPv6Message(goldens.noRoute.span.extracting(54...))
+    let unreachable = noRoute.header
+    let echo = try IPv6Packet(noRoute.payload).header
+    #expect(unreachable == ICMPv6Header(type: .destinationUnreachable, code: .noRoute, checksum: 0x3d25))
+    #expect((echo.nextHeader, echo.hopLimit) == (.icmpv6, 1))
+    let message = try ICMPv6Message(goldens.problem.span.extracting(54...))
+    let problem = message.header
+    #expect(
+      problem
+        == ICMPv6Header(type: .parameterProblem, code: .unrecognizedOption, checksum: 0x2d40, restOfHeader: 42))
+    // The pointer counts from the quoted packet's first byte (RFC 4443 section 3.4).
+    let option = message.payload[Int(problem.restOfHeader)]
+    #expect(option == 0x9e)
+    let isQuoteExact = Array(Golden.parameterProblem6[62...]) == Array(Golden.udpBehindOptions6[14...])
+    #expect(isQuoteExact)
+    for type in [ICMPv6Type.packetTooBig, .timeExceeded, .parameterProblem] { #expect(type.isError) }
+    #expect(!ICMPv6Type.redirect.isError)
+  }
+
   @Test func `packet too big carries the MTU in the second word`() {
     let header = ICMPv6Header(packetTooBigFor: 1280)
     #expect(written(8) { header.write(to: &$0) } == hex("02 00 0000 00000500"))

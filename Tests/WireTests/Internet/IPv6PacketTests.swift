@@ -15,7 +15,7 @@ import Wire
     #expect((total, payload) == (51, 11))
   }
 
-  @Test(arguments: Golden.frames.filter { $0[12...13] == [0x86, 0xdd] })
+  @Test(arguments: (Golden.frames + Golden.framesWithExtensions).filter { $0[12...13] == [0x86, 0xdd] })
   func `a header is written as it was read`(_ golden: [UInt8]) throws {
     let header = try IPv6Packet(golden.span.extracting(14...)).header
     #expect(written(40) { header.write(to: &$0) } == Array(golden[14..<54]))
@@ -49,6 +49,18 @@ import Wire
     var bytes = Array(Golden.udp6[14...])
     bytes[0] = 0x45
     #expect(throws: WireError.badVersion(4)) { _ = try IPv6Packet(bytes.span).header }
+  }
+
+  @Test func `a captured fragment has its place in the packet (RFC 8200 section 4.5)`() throws {
+    let golden = Golden.fragment6
+    let packet = try IPv6Packet(golden.span.extracting(14...))
+    let (next, count) = (packet.nextHeader, packet.payload.count)
+    let fragment = try IPv6FragmentHeader(packet.payload)
+    #expect(next == .fragmentHeader)
+    #expect(count == 8 + 13)
+    #expect(
+      fragment == IPv6FragmentHeader(nextHeader: .udp, offset: 1448, moreFragments: false, identification: 0x1eb2_0995))
+    #expect(written(8) { fragment.write(to: &$0) } == Array(Golden.fragment6[54..<62]))
   }
 
   @Test func `a fragment header has its fields and is written back (RFC 8200 section 4.5)`() throws {
