@@ -162,9 +162,10 @@ extension TCPConnection {
   /// much leave room for a thousand: a short answer is read into a few.
   static let smallestReadLimit: UInt16 = 16
 
-  /// A read brought so many segments, all that there was room for or fewer: the next may bring twice as many.
+  /// A read brought so many segments, all that there was room for or fewer: the next may bring twice as many. What was
+  /// needed before is forgotten by halves, since one call more costs as much as room for some hundred segments.
   mutating func adaptReadLimit(toSegments count: Int, isFull: Bool) {
-    readLimit = max(Self.smallestReadLimit, UInt16(clamping: 2 * count), isFull ? readLimit : 0)
+    readLimit = max(Self.smallestReadLimit, UInt16(clamping: 2 * count), isFull ? readLimit : readLimit / 2)
   }
 
   // MARK: What was sent
