@@ -258,7 +258,8 @@ extension TCPConnection {
   static let idleTimeout = Interval.seconds(2 * 3600 + 4 * 60)
   /// RFC 9293 section 3.8.6.2.1: the override timeout, 0.1 to 1 s.
   static let sillyWindowTimeout = Interval.milliseconds(200)
-  /// How long a SYN or SYN-ACK is repeated.
+  /// How long a SYN or SYN-ACK is repeated: as by Linux. RFC 9293 section 3.8.3, MUST-23, has a TCP be able to go on for
+  /// three minutes, and whoever uses it may give up sooner; here others wait for the place in the table.
   static let handshakeTimeout = Interval.seconds(63)
   /// RFC 9293 section 3.8.6.3 allows 500 ms; a guest is near, and some wait for it before they go on.
   static let acknowledgmentDelay = Interval.milliseconds(10)
