@@ -13,9 +13,12 @@ import Testing
     }
   }
 
-  @Test func `a window that closes over data in flight is probed and ends nothing (MUST-35, SHLD-17)`() throws {
+  @Test(arguments: families)
+  func `a window that closes over data in flight is probed and ends nothing (MUST-35, SHLD-17)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 3000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 3000, over: family)
       server.write(pattern(3000))
       #expect(tcp.takeSegments().count == 3)
       // Taken back: 2000 bytes are in flight behind the new edge.
@@ -31,9 +34,12 @@ import Testing
     }
   }
 
-  @Test func `of data in flight the part that a narrower window leaves is sent again (SHLD-16)`() throws {
+  @Test(arguments: families)
+  func `of data in flight the part that a narrower window leaves is sent again (SHLD-16)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 3000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 3000, over: family)
       server.write(pattern(3000))
       #expect(tcp.takeSegments().count == 3)
       tcp.guest(.ack(1001, seq: 1, win: 300))
@@ -43,9 +49,10 @@ import Testing
     }
   }
 
-  @Test func `a closed window with nothing to send is not probed and ends nothing`() throws {
+  @Test(arguments: families)
+  func `a closed window with nothing to send is not probed and ends nothing`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 0)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 0, over: family)
       tcp.silence(for: .seconds(600))
       #expect(!server.sawReset)
       // What comes then is probed for.
@@ -55,9 +62,10 @@ import Testing
     }
   }
 
-  @Test func `a window that the data filled exactly ends nothing while it stays closed`() throws {
+  @Test(arguments: families)
+  func `a window that the data filled exactly ends nothing while it stays closed`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 3000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 3000, over: family)
       server.write(pattern(3000))
       #expect(tcp.takeSegments().count == 3)
       tcp.guest(.ack(3001, seq: 1, win: 0))
@@ -69,9 +77,12 @@ import Testing
     }
   }
 
-  @Test func `a FIN at a closed window comes again as long as the guest answers, and ends well`() throws {
+  @Test(arguments: families)
+  func `a FIN at a closed window comes again as long as the guest answers, and ends well`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       tcp.guest(.ack(1, seq: 1, win: 0))
       server.finish()
       #expect(lab.run(for: .seconds(1)) { tcp.pendingCount > 0 })
@@ -86,9 +97,10 @@ import Testing
     }
   }
 
-  @Test func `a FIN that follows while the window is probed is sent again when it is lost`() throws {
+  @Test(arguments: families)
+  func `a FIN that follows while the window is probed is sent again when it is lost`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 1000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 1000, over: family)
       server.write(pattern(1001))
       tcp.stack(.data(pattern(1000), seq: 1, ack: 1))
       tcp.guest(.ack(1001, seq: 1, win: 0))
@@ -102,9 +114,12 @@ import Testing
     }
   }
 
-  @Test func `a sliver of window that closes while it is waited for is probed (RFC 9293 section 3.8.6.1)`() throws {
+  @Test(arguments: families)
+  func `a sliver of window that closes while it is waited for is probed (RFC 9293 section 3.8.6.1)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 20_000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 20_000, over: family)
       server.write(pattern(30_000))
       let sent = tcp.takeSegments().map(\.payload.count).reduce(0, +)
       tcp.guest(.ack(sent + 1, seq: 1, win: 100))
@@ -116,9 +131,12 @@ import Testing
     }
   }
 
-  @Test func `a guest that leaves unread what came before its peer's reset is reset within a minute`() throws {
+  @Test(arguments: families)
+  func `a guest that leaves unread what came before its peer's reset is reset within a minute`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 1000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 1000, over: family)
       server.write(pattern(5000))
       tcp.stack(.data(pattern(1000), seq: 1, ack: 1))
       server.reset()

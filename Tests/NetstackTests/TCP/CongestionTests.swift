@@ -32,18 +32,22 @@ import Testing
     }
   }
 
-  @Test func `the window doubles each round trip in slow start (RFC 5681 section 3.1)`() throws {
+  @Test(arguments: families)
+  func `the window doubles each round trip in slow start (RFC 5681 section 3.1)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(4), win: 65_535)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(4), win: 65_535, over: family)
       tcp.window = 65_535
       server.write(pattern(200_000))
       #expect(flights(tcp, from: 1, count: 4) == [10, 20, 40, 80])
     }
   }
 
-  @Test func `after a loss the window is half the flight and grows by a segment each round trip`() throws {
+  @Test(arguments: families)
+  func `after a loss the window is half the flight and grows by a segment each round trip`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(4), win: 65_535)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(4), win: 65_535, over: family)
       tcp.window = 65_535
       server.write(pattern(200_000))
       #expect(tcp.takeSegments().count == 10)
@@ -56,9 +60,12 @@ import Testing
     }
   }
 
-  @Test func `a timeout leaves one segment, and slow start up to half the flight (RFC 5681 section 3.1)`() throws {
+  @Test(arguments: families)
+  func `a timeout leaves one segment, and slow start up to half the flight (RFC 5681 section 3.1)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(4), win: 65_535)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(4), win: 65_535, over: family)
       tcp.window = 65_535
       server.write(pattern(200_000))
       #expect(tcp.takeSegments().count == 10)
@@ -72,11 +79,14 @@ import Testing
     }
   }
 
-  @Test func `duplicate acknowledgments without reports are no sign of a loss where SACK is agreed (RFC 6675 2)`()
+  @Test(arguments: families)
+  func `duplicate acknowledgments without reports are no sign of a loss where SACK is agreed (RFC 6675 2)`(
+    family: IPAddress.Family
+  )
     throws
   {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .sackPermitted, win: 50_000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .sackPermitted, win: 50_000, over: family)
       server.write(pattern(10_000))
       #expect(tcp.takeSegments().count == 10)
       for _ in 0..<5 { tcp.guest(.ack(1, seq: 1, win: 50_000)) }
@@ -85,9 +95,10 @@ import Testing
     }
   }
 
-  @Test func `a DSACK is taken for nothing else (RFC 2883 section 4)`() throws {
+  @Test(arguments: families)
+  func `a DSACK is taken for nothing else (RFC 2883 section 4)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .sackPermitted, win: 50_000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .sackPermitted, win: 50_000, over: family)
       server.write(pattern(10_000))
       #expect(tcp.takeSegments().count == 10)
       for _ in 0..<5 { tcp.guest(.sack(5001, 1..<1001, seq: 1, win: 50_000)) }
@@ -97,9 +108,12 @@ import Testing
     }
   }
 
-  @Test func `a request of the guest's does not keep the window of the last answer (RFC 5681 section 4.1)`() throws {
+  @Test(arguments: families)
+  func `a request of the guest's does not keep the window of the last answer (RFC 5681 section 4.1)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(4), win: 65_535)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(4), win: 65_535, over: family)
       tcp.window = 65_535
       server.write(pattern(150_000))
       #expect(flights(tcp, from: 1, count: 4) == [10, 20, 40, 80])
@@ -111,9 +125,10 @@ import Testing
     }
   }
 
-  @Test func `what was sent twice is not measured (RFC 6298 section 3)`() throws {
+  @Test(arguments: families)
+  func `what was sent twice is not measured (RFC 6298 section 3)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       server.write("hello")
       tcp.stack(.data("hello", seq: 1, ack: 1))
       tcp.stack(after: .milliseconds(200), .data("hello", seq: 1, ack: 1))
@@ -126,9 +141,10 @@ import Testing
     }
   }
 
-  @Test func `the timeout is a minute at most (RFC 6298 section 2.5)`() throws {
+  @Test(arguments: families)
+  func `the timeout is a minute at most (RFC 6298 section 2.5)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       tcp.guest(.ack(1, seq: 1, win: 0))
       server.write("hello")
       var times: [Instant] = []

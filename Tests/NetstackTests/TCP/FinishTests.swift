@@ -5,12 +5,13 @@ import Testing
 
 /// Where a guest's stream ends, and what may not come behind it: RFC 9293 section 3.10.7.4, seventh and eighth.
 @Suite struct FinishTests {
-  @Test func `nothing behind a FIN is delivered, wherever it claims to stand`() throws {
+  @Test(arguments: families)
+  func `nothing behind a FIN is delivered, wherever it claims to stand`(family: IPAddress.Family) throws {
     for later in [
       Segment.data("evil", seq: 6, ack: 1), .data("evil", seq: 7, ack: 1), .data("hello evil", seq: 1, ack: 1),
     ] {
       try withLab { lab in
-        let (tcp, server) = try lab.established()
+        let (tcp, server) = try lab.established(over: family)
         // In one batch, before the FIN has been passed on.
         tcp.guest(.fin("hello", seq: 1, ack: 1), later)
         #expect(server.text == "hello")
@@ -24,9 +25,11 @@ import Testing
     }
   }
 
-  @Test func `the first FIN says where the stream ends, and what lies beyond it is not kept`() throws {
+  @Test(arguments: families)
+  func `the first FIN says where the stream ends, and what lies beyond it is not kept`(family: IPAddress.Family) throws
+  {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1460), .sackPermitted)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1460), .sackPermitted, over: family)
       tcp.guest(.fin("world", seq: 7, ack: 1))
       tcp.stack(.sack(1, 7..<12, seq: 1))
       tcp.guest(.data("!!!", seq: 12, ack: 1), .fin(seq: 20, ack: 1))
@@ -38,11 +41,12 @@ import Testing
     }
   }
 
-  @Test func `a FIN beyond the window counts once there is room for what stands before it`() throws {
+  @Test(arguments: families)
+  func `a FIN beyond the window counts once there is room for what stands before it`(family: IPAddress.Family) throws {
     try withLab { lab in
       var service = RemoteService(readsAtOnce: false)
       service.sendBufferSize = 2000
-      let (tcp, server) = try lab.established(service)
+      let (tcp, server) = try lab.established(service, over: family)
       tcp.guest(.data(pattern(1000), seq: 1, ack: 1), .fin(String(repeating: "x", count: 1400), seq: 1001, ack: 1))
       #expect(tcp.takeSegments().last?.ack == 2001)
       // The window is closed: the FIN alone is not acceptable either.
@@ -61,10 +65,12 @@ import Testing
   /// The ways to a state in which the guest's FIN has been acknowledged, each with what the guest has of ours.
   enum Ending: CaseIterable { case closeWait, closing, lastAck, timeWait }
 
-  @Test(arguments: Ending.allCases)
-  func `a FIN that comes again is acknowledged again, with data and alone`(ending: Ending) throws {
+  @Test(arguments: families, Ending.allCases)
+  func `a FIN that comes again is acknowledged again, with data and alone`(
+    family: IPAddress.Family, ending: Ending
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       if ending == .closing || ending == .timeWait { server.finish() }
       tcp.guest(.fin("bye", seq: 1, ack: ending == .timeWait ? 2 : 1))
       if ending == .lastAck { server.finish() }
@@ -77,9 +83,10 @@ import Testing
     }
   }
 
-  @Test func `data on a reset is not delivered`() throws {
+  @Test(arguments: families)
+  func `data on a reset is not delivered`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established()
+      let (tcp, server) = try lab.established(over: family)
       tcp.guest(Segment(.rst, seq: 1, ack: 1, payload: Array("why".utf8)))
       tcp.silence(for: .seconds(3))
       #expect(server.bytes.isEmpty)

@@ -150,15 +150,18 @@ import Testing
     }
   }
 
-  @Test func `the acknowledgment of the SYN-ACK may carry data and FIN (RFC 9293 section 3.10.7.4)`() throws {
+  @Test(arguments: families)
+  func `the acknowledgment of the SYN-ACK may carry data and FIN (RFC 9293 section 3.10.7.4)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       tcp.guest(.syn(.mss(1460)))
       tcp.stack(.synAck())
       tcp.guest(.fin("all of it", seq: 1, ack: 1))
       tcp.stack(.ack(11, seq: 1))
-      let server = try #require(lab.peers(at: .server).first)
+      let server = try #require(lab.peers(at: .server(family)).first)
       #expect(server.text == "all of it")
       #expect(server.sawEnd)
     }

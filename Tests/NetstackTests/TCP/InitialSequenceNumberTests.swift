@@ -27,11 +27,14 @@ import Testing
     }
   }
 
-  @Test func `a connection that takes the place of one in TIME-WAIT starts beyond all of it (RFC 1122 4.2.2.13)`()
+  @Test(arguments: families)
+  func `a connection that takes the place of one in TIME-WAIT starts beyond all of it (RFC 1122 4.2.2.13)`(
+    family: IPAddress.Family
+  )
     throws
   {
     try withLab { lab in
-      let (old, server) = try lab.established(RemoteService(), .mss(1460), .windowScale(4), win: 65_535)
+      let (old, server) = try lab.established(RemoteService(), .mss(1460), .windowScale(4), win: 65_535, over: family)
       old.window = 65_535
       server.write(pattern(1_000_000))
       var received = 0
@@ -45,7 +48,7 @@ import Testing
       old.guest(.fin(seq: 1, ack: 1_000_002))
       #expect(lab.flows.map(\.state) == [.timeWait])
       // In no time at all; the clock alone would have numbers start where the old ones did.
-      let new = lab.rawConnection(to: .server, port: old.port, initialSequence: old.initialSequence + 10_000)
+      let new = lab.rawConnection(to: .server(family), port: old.port, initialSequence: old.initialSequence + 10_000)
       try new.establish()
       #expect(try #require(new.remoteInitial) - (try #require(old.remoteInitial)) >= 1_000_001)
     }

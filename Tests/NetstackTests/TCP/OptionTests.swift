@@ -131,9 +131,10 @@ import Testing
     }
   }
 
-  @Test func `a shift of windows beyond 14 counts as 14 (RFC 7323 section 2.3)`() throws {
+  @Test(arguments: families)
+  func `a shift of windows beyond 14 counts as 14 (RFC 7323 section 2.3)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(200), win: 1)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), .windowScale(200), win: 1, over: family)
       server.write(pattern(40_000))
       // One unit is 16,384 bytes: ten segments are the congestion window.
       #expect(tcp.takeSegments().count == 10)
@@ -142,9 +143,12 @@ import Testing
     }
   }
 
-  @Test func `what belongs on a SYN is ignored elsewhere (RFC 9293 section 3.2, RFC 7323 section 2.2)`() throws {
+  @Test(arguments: families)
+  func `what belongs on a SYN is ignored elsewhere (RFC 9293 section 3.2, RFC 7323 section 2.2)`(
+    family: IPAddress.Family
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 3000)
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), win: 3000, over: family)
       tcp.guest(
         Segment(
           [], seq: 1, ack: 1, win: 3000,
@@ -177,17 +181,20 @@ import Testing
     #expect([1200, 1400].contains(lengths.max()))
   }
 
-  @Test func `explicit congestion notification is declined, and its bits do no harm (RFC 3168 section 6.1.1)`() {
+  @Test(arguments: families)
+  func `explicit congestion notification is declined, and its bits do no harm (RFC 3168 section 6.1.1)`(
+    family: IPAddress.Family
+  ) {
     withLab { lab in
-      lab.host.services[.server] = RemoteService()
-      let tcp = lab.rawConnection(to: .server)
+      lab.host.services[.server(family)] = RemoteService()
+      let tcp = lab.rawConnection(to: .server(family))
       // ECE and CWR, which the witnesses would find in an answer.
       let setup = PlainTCP.Flags(rawValue: 0xc0)
       tcp.guest(Segment([.syn, setup], seq: 0, options: [.mss(1460)]))
       tcp.stack(.synAck())
       tcp.guest(Segment(setup, seq: 1, ack: 1, payload: Array("hello".utf8)))
       tcp.stack(.ack(6, seq: 1))
-      #expect(lab.peers(at: .server).first?.text == "hello")
+      #expect(lab.peers(at: .server(family)).first?.text == "hello")
     }
   }
 }

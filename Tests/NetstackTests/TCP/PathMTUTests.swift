@@ -78,21 +78,24 @@ import Testing
     }
   }
 
-  @Test(arguments: [-1000, 0, 1401, 100_000])
-  func `a report that quotes nothing in flight is forged or late (RFC 5927 section 4.1)`(sequence: Int) throws {
+  @Test(arguments: families, [-1000, 0, 1401, 100_000])
+  func `a report that quotes nothing in flight is forged or late (RFC 5927 section 4.1)`(
+    family: IPAddress.Family, sequence: Int
+  ) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1400))
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1400), over: family)
       server.write(pattern(1400))
       #expect(tcp.takeSegments().count == 1)
-      try tooBig(600, about: tcp, at: sequence)
+      try tooBig(1300, about: tcp, at: sequence)
       tcp.silence()
       #expect(lab.drops(.noFlow) == 1)
     }
   }
 
-  @Test func `a report of a wider path changes nothing (RFC 1191 section 3)`() throws {
+  @Test(arguments: families)
+  func `a report of a wider path changes nothing (RFC 1191 section 3)`(family: IPAddress.Family) throws {
     try withLab { lab in
-      let (tcp, server) = try lab.established(RemoteService(), .mss(1000))
+      let (tcp, server) = try lab.established(RemoteService(), .mss(1000), over: family)
       server.write(pattern(1000))
       #expect(tcp.takeSegments().count == 1)
       try tooBig(9000, about: tcp, at: 1)
