@@ -1,6 +1,6 @@
 public import Primitives
 
-/// A port of the host that leads to a guest, as an operator asks for it.
+/// A port of the host that leads to a guest, or several in a row, as an operator asks for them.
 public struct HostForward: Hashable, Sendable {
   /// Which transport's port is forwarded.
   public enum Transport: String, Hashable, Sendable { case tcp, udp }
@@ -13,6 +13,8 @@ public struct HostForward: Hashable, Sendable {
   public var guestAddress: IPAddress?
   /// The guest's port, at least 1.
   public var guestPort: UInt16
+  /// How many ports of the host lead to as many of the guest, from these on.
+  public var count = 1
 
   /// Makes a forward of its parts.
   public init(transport: Transport, host: Endpoint, guestAddress: IPAddress?, guestPort: UInt16) {
@@ -35,10 +37,23 @@ extension HostForward {
     public var description: String { "Invalid host forwarding rule '\(rule)' (\(reason))" }
   }
 
+  /// The most ports in a range: each takes a descriptor and a place among the flows.
+  private static let longestRange = 4096
+
+  /// The forwards of the single ports.
+  public var ports: [HostForward] {
+    (0..<UInt16(count)).map { index in
+      HostForward(
+        transport: transport, host: Endpoint(host.address, port: host.port + index), guestAddress: guestAddress,
+        guestPort: guestPort + index)
+    }
+  }
+
   /// Reads a rule in QEMU's syntax, `[tcp|udp]:[HOSTADDR]:HOSTPORT-[GUESTADDR]:GUESTPORT`.
   ///
   /// An empty protocol is TCP, an empty host address every IPv4 address of the host, an empty guest address the first
-  /// lease. Ports may be written in C's bases. Beyond QEMU, an IPv6 address may stand in brackets.
+  /// lease. Ports may be written in C's bases. Beyond QEMU, an IPv6 address may stand in brackets, and a range of ports
+  /// in the place of the host's: `FIRST-LAST`, the guest's being the first of as many.
   public init(rule: String) throws(SyntaxError) {
     var rest = Substring(rule)
     func field(upTo separator: Character, orFail reason: String) throws(SyntaxError) -> Substring {
@@ -65,9 +80,18 @@ extension HostForward {
     let hostField = try field(upTo: ":", orFail: "Missing : separator")
     let hostAddress = try address(hostField, orFail: "Bad host address") ?? IPAddress(IPv4Address.any)
     let hostPort = try field(upTo: "-", orFail: "Bad host port separator")
-    host = Endpoint(hostAddress, port: try port(hostPort, from: 0, orFail: "Bad host port"))
+    // No guest's address has a dash: one more separates the last port of a range.
+    let lastPort = rest.removeField(upTo: "-")
+    host = Endpoint(hostAddress, port: try port(hostPort, from: lastPort == nil ? 0 : 1, orFail: "Bad host port"))
     guestAddress = try address(field(upTo: ":", orFail: "Missing guest address"), orFail: "Bad guest address")
     guestPort = try port(rest, from: 1, orFail: "Bad guest port")
+    if let lastPort {
+      count = try Int(port(lastPort, from: UInt32(host.port), orFail: "Bad host port range")) - Int(host.port) + 1
+      guard count <= Self.longestRange else { throw SyntaxError(rule: rule, reason: "More than 4096 ports") }
+      guard Int(guestPort) + count - 1 <= Int(UInt16.max) else {
+        throw SyntaxError(rule: rule, reason: "Guest ports beyond 65535")
+      }
+    }
   }
 }
 
@@ -75,7 +99,9 @@ extension HostForward: CustomStringConvertible {
   /// The rule in QEMU's syntax.
   public var description: String {
     func text(_ address: IPAddress) -> String { address.family == .ipv6 ? "[\(address)]" : "\(address)" }
-    return "\(transport.rawValue):\(text(host.address)):\(host.port)-\(guestAddress.map(text) ?? ""):\(guestPort)"
+    let range = count == 1 ? "" : "-\(Int(host.port) + count - 1)"
+    return
+      "\(transport.rawValue):\(text(host.address)):\(host.port)\(range)-\(guestAddress.map(text) ?? ""):\(guestPort)"
   }
 }
 

@@ -123,7 +123,7 @@ struct NetworkArguments: ParsableArguments {
   @Option(
     name: .customLong("hostfwd"),
     help: ArgumentHelp(
-      "Lead a port of the host to a guest; may be repeated. Without HOSTADDR every IPv4 address of the host listens, "
+      "Lead a port of the host to a guest, or a range FIRST-LAST of them; may be repeated. Without HOSTADDR every IPv4 address of the host listens, "
         + "without GUESTADDR the first lease is meant; IPv6 addresses stand in brackets (default: none).",
       valueName: "[tcp|udp]:[hostaddr]:port-[guestaddr]:port"))
   var hostfwd: [String] = []

@@ -10,6 +10,8 @@ struct HostForwardTests {
     ("udp:127.0.0.1:5353-10.0.2.16:53", "udp:127.0.0.1:5353-10.0.2.16:53"),
     ("tcp:127.1:0x1f90-:0120", "tcp:127.0.0.1:8080-:80"),
     ("tcp::0-:65535", "tcp:0.0.0.0:0-:65535"),
+    ("tcp::8000-8010-:80", "tcp:0.0.0.0:8000-8010-:80"),
+    ("udp:[::1]:7-7-[fec0::15]:7", "udp:[::1]:7-[fec0::15]:7"),
     ("tcp:[::1]:8080-:80", "tcp:[::1]:8080-:80"),
     ("tcp:[2001:db8::7]:443-[fec0::15]:443", "tcp:[2001:db8::7]:443-[fec0::15]:443"),
   ])
@@ -17,6 +19,15 @@ struct HostForwardTests {
     let forward = try HostForward(rule: rule)
     #expect(forward.description == canonical)
     #expect(try HostForward(rule: canonical) == forward)
+  }
+
+  @Test func `a range leads port by port to as many of the guest`() throws {
+    let forward = try HostForward(rule: "tcp:127.0.0.1:8000-8002-10.0.2.16:80")
+    #expect(
+      forward.ports.map(\.description) == [
+        "tcp:127.0.0.1:8000-10.0.2.16:80", "tcp:127.0.0.1:8001-10.0.2.16:81", "tcp:127.0.0.1:8002-10.0.2.16:82",
+      ])
+    #expect(try HostForward(rule: "tcp::61440-65535-:61440").ports.last?.description == "tcp:0.0.0.0:65535-:65535")
   }
 
   @Test func `what a rule leaves out has QEMU's defaults`() throws {
@@ -48,6 +59,11 @@ struct HostForwardTests {
     ("tcp::8080-:0", "Bad guest port"),
     ("tcp::8080-:80x", "Bad guest port"),
     ("tcp::8080-:65536", "Bad guest port"),
+    ("tcp::8010-8000-:80", "Bad host port range"),
+    ("tcp::0-5-:80", "Bad host port"),
+    ("tcp::1-4097-:1", "More than 4096 ports"),
+    ("tcp::8000-8010-:65530", "Guest ports beyond 65535"),
+    ("tcp::8000-8001-8002-:80", "Bad guest address"),
   ])
   func `a wrong rule is refused in QEMU's words`(rule: String, reason: String) {
     #expect {

@@ -52,7 +52,7 @@ struct Setup: ~Copyable {
       observer: LogObserver(logger: logger), seed: try ProcessControl.randomSeed())
     var loop = try NetworkLoop(
       stack: stack, links: links, queue: queue, signals: signals, mailbox: try Mailbox(), logger: logger)
-    for forward in network.forwards { try loop.open(forward, firstLease: network.ipv4?.firstLease) }
+    for forward in network.forwards.flatMap(\.ports) { try loop.open(forward, firstLease: network.ipv4?.firstLease) }
     if let server = network.upstreamResolver {
       loop.setResolvers([server])
     } else {
