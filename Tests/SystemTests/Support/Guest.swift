@@ -32,13 +32,17 @@ final class Guest: Sendable {
   ///   - network: QEMU's options for the network.
   ///   - launcher: what is put before the command, such as `culvert run --`.
   ///   - kernelOptions: more of the kernel's command line.
-  init(network: [String], launcher: [String] = [], kernelOptions: String = "") throws {
+  ///   - bootsFromNetwork: whether the firmware gets the kernel by the network, from a `bootScript`, not from QEMU.
+  init(
+    network: [String], launcher: [String] = [], kernelOptions: String = "", bootsFromNetwork: Bool = false
+  ) throws {
     folder = try ScratchFolder()
     let image = Requirement.guestFolder
+    let kernel = [
+      "-kernel", "\(image)/vmlinuz", "-initrd", "\(image)/initramfs", "-append", "\(Self.commandLine) \(kernelOptions)",
+    ]
     let machine = [
       "qemu-system-x86_64", "-accel", "tcg", "-m", "512", "-no-user-config", "-nodefaults", "-display", "none",
-      "-kernel", "\(image)/vmlinuz", "-initrd", "\(image)/initramfs",
-      "-append", "console=ttyS0 quiet \(kernelOptions)",
       "-serial", "file:\(folder["console"])", "-chardev", "stdio,id=agent,signal=off", "-serial", "chardev:agent",
     ]
     let (near, far) = try Socket.pair(.stream).take()
@@ -46,8 +50,22 @@ final class Guest: Sendable {
     answers = LineLog(reading: try agent.descriptor.duplicate())
     let farEnd = FileDescriptor(owning: far)
     program = try Program(
-      launcher + machine + network, standardInput: farEnd.rawValue, standardOutput: farEnd.rawValue)
+      launcher + machine + (bootsFromNetwork ? ["-boot", "n"] : kernel) + network, standardInput: farEnd.rawValue,
+      standardOutput: farEnd.rawValue)
     try explaining { try waitUntilReady() }
+  }
+
+  private static let commandLine = "console=ttyS0 quiet"
+
+  /// A script for iPXE that boots the kernel and the initramfs in the folder at `url`.
+  static func bootScript(from url: String) -> String {
+    """
+    #!ipxe
+    kernel \(url)/vmlinuz initrd=initramfs \(commandLine)
+    initrd \(url)/initramfs
+    boot
+
+    """
   }
 
   /// Runs a script by bash and waits for its end.
