@@ -42,10 +42,10 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   public var hostfwd: [String] = []
   /// The server that the virtual resolver asks, `ADDRESS[:PORT]`; nil for the first of the host's `resolv.conf`.
   public var dnsUpstream: String?
-  /// Whether the gateway's address does not lead to the host's loopback.
-  public var noHostLoopback = false
-  /// Whether guests reach link-local addresses, such as a cloud's metadata service.
-  public var allowLinkLocal = false
+  /// Whether the gateway's address does not lead to the host's loopback; nil for no.
+  public var noHostLoopback: Bool?
+  /// Whether guests reach link-local addresses, such as a cloud's metadata service; nil for no.
+  public var allowLinkLocal: Bool?
   /// From whom datagrams reach a guest's port that has sent some, `endpoint`, `address` or `port`; nil for `address`.
   public var udpFiltering: String?
 

@@ -53,8 +53,8 @@ public struct VirtualNetwork: Hashable, Sendable {
       return server
     }
     isRestricted = options.restrict ?? false
-    allowsHostLoopback = !options.noHostLoopback
-    allowsLinkLocal = options.allowLinkLocal
+    allowsHostLoopback = !(options.noHostLoopback ?? false)
+    allowsLinkLocal = options.allowLinkLocal ?? false
     let filtering = options.udpFiltering ?? UDPFilteringOption.address.rawValue
     guard let option = UDPFilteringOption(rawValue: filtering) else {
       throw ConfigurationError("udp-filtering", "'\(filtering)' is not endpoint, address or port")

@@ -175,8 +175,8 @@ struct NetworkArguments: ParsableArguments {
     options.mtu = mtu
     options.hostfwd = hostfwd
     options.dnsUpstream = dnsUpstream
-    options.noHostLoopback = noHostLoopback
-    options.allowLinkLocal = allowLinkLocal
+    options.noHostLoopback = noHostLoopback ? true : nil
+    options.allowLinkLocal = allowLinkLocal ? true : nil
     options.udpFiltering = udpFiltering
     guard let user else { return options }
     return try NetworkOptions(user: user).overlaid(by: options)
