@@ -31,8 +31,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// An echo request (RFC 792, RFC 4443 section 4.1): answered for the stack's own addresses, else carried to the
-  /// outside. `identity` is the second
-  /// word of its header, the identifier and the sequence number.
+  /// outside. `identity` is the second word of its header, the identifier and the sequence number.
   mutating func receiveEcho<Sink: FrameSink & ~Copyable>(
     _ identity: UInt32, _ context: PacketContext, of batch: borrowing FrameBatch, at now: Instant,
     into sink: inout Sink

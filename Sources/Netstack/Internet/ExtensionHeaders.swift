@@ -135,6 +135,7 @@ struct HeaderChainReader: ~Escapable {
     default: isGroup ? .discard : .problem(.unrecognizedOption, pointer: place)
     }
   }
+
   // MARK: Errors
 
   /// Whether the packet in `bytes`, from the IPv6 header on, is an ICMPv6 error or a redirect, which no error may answer
