@@ -30,6 +30,7 @@ enum JSONValue: Hashable {
     // QEMU's `String` has one member, `str`, and stands in lists of strings.
     case .object(let members) where members.keys.elementsEqual(["str"]):
       members.values.flatMap { $0.properties(of: key) }
+    // The order of members means nothing; one is as good as another, but it is always the same.
     case .object(let members): members.sorted { $0.key < $1.key }.flatMap { $1.properties(of: $0) }
     }
   }

@@ -97,9 +97,7 @@ struct QEMUProperties {
   /// The members of a JSON object, as a list would have them: switches as `on` and `off`, the items of an array as
   /// repeated keys, the members of nested objects flat among the others. Nothing of what is no JSON object.
   private static func json(_ text: String) -> [(key: String, value: String)] {
-    guard case .object(let members)? = JSONValue(text) else { return [] }
-    // The order of an object's members means nothing; one order is as good as another, but it is always the same.
-    return members.sorted { $0.key < $1.key }.flatMap { key, value in value.properties(of: key) }
+    JSONValue(text)?.properties(of: "") ?? []
   }
 }
 
