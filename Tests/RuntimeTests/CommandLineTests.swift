@@ -69,6 +69,13 @@ struct CommandLineTests {
     #expect(status == .status(1))
   }
 
+  @Test func `a lease beside several networks is the first one's`() throws {
+    let networks = ["-netdev", "user,id=a,net=10.7.0.0/24", "-netdev", "user,id=b,net=10.8.0.0/24"]
+    let (text, exit) = try run(
+      ["run", "--lease", "52:54:00:12:34:56=10.7.0.20", "--", "bash", "-c", "exit 3", "qemu-system-x86_64"] + networks)
+    #expect(exit == .status(3), "\(text)")
+  }
+
   @Test func `a path that another instance listens on is refused and left alone`() throws {
     let folder = try TemporaryFolder()
     var first = try Program("serve", "unix:\(folder.path)/s")

@@ -31,7 +31,8 @@ public enum Service {
   /// Starts QEMU with its networks attached, and serves them until QEMU ends. A command that wants no network is run
   /// as it is, in the place of this process.
   ///
-  /// What `options` say of the network holds for each of them; forwards and domains to search are the first one's.
+  /// What `options` say of the network holds for each of them; forwards, domains to search and leases are the
+  /// first one's.
   /// - Returns: the status to exit with.
   public static func run(
     _ command: QEMUCommandLine, netdev: String = "net0", nic: String? = nil, options: ServiceOptions
@@ -99,6 +100,7 @@ extension ServiceOptions {
       options.readyDescriptor = nil
       options.network.hostfwd = []
       options.network.dnssearch = []
+      options.network.lease = []
     }
     options.network = attachment.networks[index].overlaid(by: options.network)
     return options
