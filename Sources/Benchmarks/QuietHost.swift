@@ -16,6 +16,8 @@ struct QuietHost: HostNetwork, ~Copyable {
 
   mutating func connect(_ flow: FlowID, to destination: Endpoint, marks: PacketMarks) -> HostOpen { open(flow) }
 
+  mutating func connect(_ flow: FlowID, to service: HostService) -> HostOpen { open(flow) }
+
   mutating func openDatagrams(
     _ flow: FlowID, family: IPAddress.Family, destination: Endpoint?, preferredPort: UInt16
   ) -> HostOpen { open(flow) }

@@ -47,6 +47,13 @@ extension UInt16 {
 }
 
 extension Endpoint {
+  /// Parses `HOST:PORT`, where the host is an address, an IPv6 address in brackets, or `localhost`.
+  init?(hostAndPort text: String) {
+    let address = text.hasPrefix("localhost:") ? "127.0.0.1" + text.dropFirst(9) : text
+    guard let endpoint = Endpoint(address, defaultPort: 0), endpoint.port > 0 else { return nil }
+    self = endpoint
+  }
+
   /// Parses `ADDRESS` or `ADDRESS:PORT`; an IPv6 address with a port stands in brackets.
   init?(_ text: String, defaultPort: UInt16) {
     if let address = IPAddress(text) {

@@ -108,7 +108,7 @@ extension HostForward: CustomStringConvertible {
 extension Substring {
   /// Takes what stands before the next `separator`, and the separator; nil, with nothing taken, where there is none.
   /// A separator inside a leading pair of brackets does not count.
-  fileprivate mutating func removeField(upTo separator: Character) -> Substring? {
+  mutating func removeField(upTo separator: Character) -> Substring? {
     let start = hasPrefix("[") ? (firstIndex(of: "]") ?? startIndex) : startIndex
     guard let end = self[start...].firstIndex(of: separator) else { return nil }
     let field = self[..<end]
@@ -119,7 +119,7 @@ extension Substring {
 
 extension IPAddress {
   /// Parses an address as it stands in a forwarding rule: IPv4 as `inet_aton` reads it, or IPv6 in brackets.
-  fileprivate init?(forwardField text: Substring) {
+  init?(forwardField text: Substring) {
     if text.hasPrefix("["), text.hasSuffix("]") {
       guard let address = IPv6Address(text.dropFirst().dropLast()) else { return nil }
       self.init(address)

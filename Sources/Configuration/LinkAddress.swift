@@ -55,8 +55,7 @@ extension LinkAddress: CustomStringConvertible {
   }
 
   private static func endpoint(_ address: String, in text: String) throws(ConfigurationError) -> Endpoint {
-    let resolved = address.hasPrefix("localhost:") ? "127.0.0.1" + address.dropFirst(9) : address
-    guard let endpoint = Endpoint(resolved, defaultPort: 0), endpoint.port > 0 else {
+    guard let endpoint = Endpoint(hostAndPort: address) else {
       throw ConfigurationError(text, "an address and a port are wanted: 127.0.0.1:5555, localhost:5555 or [::1]:5555")
     }
     return endpoint

@@ -40,6 +40,9 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   public var mtu: Int?
   /// Ports of the host that lead to a guest, `[tcp|udp]:[HOSTADDR]:PORT-[GUESTADDR]:PORT` each.
   public var hostfwd: [String] = []
+  /// Ports in the guests' network that lead to something of the host's,
+  /// `[tcp]:[ADDR]:PORT-cmd:COMMAND|tcp:HOST:PORT|unix:PATH` each.
+  public var guestfwd: [String] = []
   /// The server that the virtual resolver asks, `ADDRESS[:PORT]`; nil for the first of the host's `resolv.conf`.
   public var dnsUpstream: String?
   /// Whether the gateway's address does not lead to the host's loopback; nil for no.

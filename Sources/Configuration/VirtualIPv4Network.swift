@@ -44,15 +44,26 @@ public struct VirtualIPv4Network: Hashable, Sendable {
     for (index, text) in options.lease.enumerated() { staticLeases.append(try lease(text, "lease[\(index)]")) }
   }
 
+  /// The address at which guests find what has no address of its own: QEMU's x.x.2.4.
+  var serviceAddress: IPv4Address { IPv4Address(bits: prefix.network.bits | 0x0204 & ~prefix.mask.bits) }
+
+  /// Whether something of the host's may be at `address`: one of the network that is nobody's and not a guest's first.
+  func mayServe(_ address: IPv4Address) -> Bool {
+    isHost(address) && ![gateway, resolver, firstLease].contains(address)
+      && !staticLeases.contains { $0.address == address }
+  }
+
+  /// Whether `address` is one of the network that a host can have.
+  private func isHost(_ address: IPv4Address) -> Bool {
+    prefix.contains(address) && (prefix.length > 30 || ![prefix.network, prefix.broadcast].contains(address))
+  }
+
   /// Reads a static lease, which takes nothing from the network or from those before it.
   private func lease(_ text: String, _ path: String) throws(ConfigurationError) -> LeaseOption {
     guard let lease = LeaseOption(text) else {
       throw ConfigurationError(path, "'\(text)' is not MAC=ADDRESS[,HOSTNAME], as 52:54:00:12:34:56=10.0.2.20,web")
     }
-    let isOfNetwork =
-      prefix.contains(lease.address)
-      && (prefix.length > 30 || ![prefix.network, prefix.broadcast].contains(lease.address))
-    guard isOfNetwork, lease.address != gateway, lease.address != resolver else {
+    guard isHost(lease.address), lease.address != gateway, lease.address != resolver else {
       throw ConfigurationError(path, "\(lease.address) is not for a guest of \(prefix)")
     }
     guard !staticLeases.contains(where: { $0.address == lease.address || $0.hardware == lease.hardware }) else {

@@ -9,6 +9,12 @@ public struct VirtualIPv6Network: Hashable, Sendable {
   /// The virtual resolver's address.
   public var resolver: IPv6Address
 
+  /// Whether something of the host's may be at `address`: one of the network that is nobody's. The network's own address
+  /// is every router's (RFC 4291 section 2.6.1).
+  func mayServe(_ address: IPv6Address) -> Bool {
+    prefix.contains(address) && ![gateway, resolver, prefix.network].contains(address)
+  }
+
   /// Checks `options` and fills in what they leave open, by QEMU's rules and with QEMU's messages.
   init(_ options: NetworkOptions) throws(ConfigurationError) {
     func address(

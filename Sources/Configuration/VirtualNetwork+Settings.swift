@@ -23,7 +23,7 @@ extension VirtualNetwork {
     settings += names.filter { !$0.1.isEmpty }.map { ($0, .text($1)) }
     settings += [
       ("dnssearch", .list(searchDomains)), ("mtu", .number(mtu)), ("restrict", .flag(isRestricted)),
-      ("hostfwd", .list(forwards.map(\.description))),
+      ("hostfwd", .list(forwards.map(\.description))), ("guestfwd", .list(guestForwards.map(\.description))),
     ]
     if let upstreamResolver { settings.append(("dns-upstream", .text("\(upstreamResolver)"))) }
     return settings + [

@@ -20,6 +20,8 @@ public struct VirtualNetwork: Hashable, Sendable {
   public var mtu: Int
   /// Ports of the host that lead to a guest.
   public var forwards: [HostForward]
+  /// Ports in the guests' network that lead to something of the host's.
+  public var guestForwards: [GuestForwardRule]
   /// The server that the virtual resolver asks, nil for the host's own.
   public var upstreamResolver: Endpoint?
   /// Whether guests reach nothing but the gateway's own services, and answer only those who come by forwards.
@@ -46,6 +48,7 @@ public struct VirtualNetwork: Hashable, Sendable {
     (hostname, domainName, searchDomains) = try Self.names(options)
     (bootFile, tftpServerName) = try Self.bootNames(options)
     forwards = try Self.forwards(options.hostfwd)
+    guestForwards = try Self.guestForwards(options.guestfwd, ipv4, ipv6)
     upstreamResolver = try options.dnsUpstream.map { text throws(ConfigurationError) in
       guard let server = Endpoint(text, defaultPort: 53), server.port > 0 else {
         throw ConfigurationError("dns-upstream", "'\(text)' is not ADDRESS[:PORT]; write IPv6 with a port as [::1]:53")

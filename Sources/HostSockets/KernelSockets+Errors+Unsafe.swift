@@ -20,7 +20,7 @@ extension KernelSockets {
       return failure
     }
     // A stream's pending error is for whoever asks how connecting has ended.
-    return kind == .stream ? nil : takePendingError(flow)
+    return kind == .stream || kind == .localStream ? nil : takePendingError(flow)
   }
 
   /// How many errors about others' packets are passed over at once; more come with the next event.

@@ -114,7 +114,7 @@ extension KernelSockets {
 
   /// Removes bytes from the front of the stream.
   public mutating func discard(_ flow: FlowID, count: Int) {
-    let removed = remove(descriptor(flow), count)
+    let removed = remove(flow, count)
     table[flow].peekOffset = max(0, table[flow].peekOffset - Int32(removed))
     if table[flow].stoppedAtMark {
       // The front has moved, perhaps to the mark: renewed interest tells of what waits there.
@@ -125,8 +125,7 @@ extension KernelSockets {
 
   /// Removes everything unread, or closing would reset the connection.
   mutating func discardUnread(_ flow: FlowID) {
-    let socket = descriptor(flow)
-    for _ in 0..<Self.discardRounds where remove(socket, Self.discardStep) == 0 { return }
+    for _ in 0..<Self.discardRounds where remove(flow, Self.discardStep) == 0 { return }
   }
 
   /// More than a receive buffer ever holds (tcp_rmem's greatest default is 32 MiB here).
@@ -135,12 +134,18 @@ extension KernelSockets {
   private static var discardRounds: Int { 16 }
 
   /// Removes up to `count` bytes and returns how many there were.
-  private mutating func remove(_ socket: Int32, _ count: Int) -> Int {
+  private mutating func remove(_ flow: FlowID, _ count: Int) -> Int {
+    let (socket, isTCP) = (descriptor(flow), table[flow].kind == .stream)
     calls.discards += 1
     var removed = 0
     while removed < count {
-      // SAFETY: with MSG_TRUNC a TCP socket drops the bytes and writes none.
-      let result = recv(socket, nil, count - removed, CLINUX_MSG_TRUNC | CLINUX_MSG_DONTWAIT)
+      let left = count - removed
+      // SAFETY: with MSG_TRUNC a TCP socket drops the bytes and writes none. Other streams have no such thing: theirs
+      // are written to where nobody looks, as many as fit there.
+      let result =
+        unsafe isTCP
+        ? recv(socket, nil, left, CLINUX_MSG_TRUNC | CLINUX_MSG_DONTWAIT)
+        : recv(socket, scratch.ignored.baseAddress, min(left, scratch.ignored.count), CLINUX_MSG_DONTWAIT)
       if result < 0 && errno == EINTR { continue }
       guard result > 0 else { break }
       removed += result
@@ -192,9 +197,11 @@ extension KernelSockets {
   /// Free space in the send buffer.
   public mutating func sendSpace(_ flow: FlowID) -> Int {
     calls.spaceQueries += 1
+    let (socket, isTCP) = (descriptor(flow), table[flow].kind == .stream)
     var space: Int64 = 0
     // SAFETY: one integer. A socket that cannot be asked has failed and takes nothing.
-    return unsafe clinux_send_space(descriptor(flow), &space) == 0 ? Int(space) : 0
+    let result = unsafe isTCP ? clinux_send_space(socket, &space) : clinux_local_send_space(socket, &space)
+    return result == 0 ? Int(space) : 0
   }
 
   /// Renews the interest in writing, which reports at once if there is room.
@@ -215,6 +222,8 @@ extension KernelSockets {
 
   /// Bytes that the peer has not acknowledged; none on a connection that is gone.
   public mutating func unacknowledgedByteCount(_ flow: FlowID) -> Int {
+    // What a UNIX socket has taken is in its peer's queue already, and stays there.
+    guard table[flow].kind == .stream else { return 0 }
     var count: Int32 = 0
     // SAFETY: one integer.
     return unsafe clinux_unsent_count(descriptor(flow), &count) == 0 ? Int(count) : 0

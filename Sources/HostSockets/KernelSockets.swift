@@ -16,6 +16,8 @@ public import Primitives
 ///   and an end behind an error is never reported as an end.
 /// - Urgent data is part of the stream (SO_OOBINLINE), or reading over it would repeat one byte and lose another.
 /// - Closing with unread bytes would reset the connection and destroy what is queued: a clean close discards first.
+///
+/// The rules of UNIX sockets are a little different; `KernelSockets+Services.swift` has them.
 public struct KernelSockets: ~Copyable {
   /// System calls made, by kind, for tests and measurements.
   public struct CallCounts: Hashable, Sendable {
@@ -44,6 +46,8 @@ public struct KernelSockets: ~Copyable {
 
   let registrar: EventRegistrar
   let usesPeekOffset: Bool
+  /// What is behind each service, by its number.
+  let services: [ServiceAddress]
   var table: SocketTable
   var scratch: MessageScratch
   var rawIdentifiers = IdentifierSet()
@@ -52,19 +56,24 @@ public struct KernelSockets: ~Copyable {
 
   /// Makes a network whose events go to the queue behind `registrar`.
   ///
-  /// `maximumFlows` is the number of flow indices, as in the stack's settings.
-  public init(registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode = .automatic) throws(SystemError) {
+  /// `maximumFlows` is the number of flow indices, as in the stack's settings; `services` is what is behind each
+  /// `HostService`, by its number.
+  public init(
+    registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode = .automatic, services: [ServiceAddress] = []
+  ) throws(SystemError) {
     try self.init(
-      registrar: registrar, maximumFlows: maximumFlows, peekMode: peekMode,
+      registrar: registrar, maximumFlows: maximumFlows, peekMode: peekMode, services: services,
       scratchLength: MessageScratch.defaultIgnoredLength)
   }
 
   init(
-    registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode, scratchLength: Int
+    registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode, services: [ServiceAddress] = [],
+    scratchLength: Int
   ) throws(SystemError) {
     let usesPeekOffset = peekMode.usesOffset()
     let spare = try FileDescriptor.open(reading: "/dev/null").take()
     self.registrar = registrar
+    self.services = services
     self.usesPeekOffset = usesPeekOffset
     self.spare = spare
     table = SocketTable(capacity: maximumFlows)
@@ -84,7 +93,7 @@ public struct KernelSockets: ~Copyable {
     guard table[flow].descriptor >= 0 else { return readiness }
     if events.contains(.readable) { readiness.insert(.readable) }
     if events.contains(.readClosed) { readiness.insert(.readClosed) }
-    if !events.isDisjoint(with: [.failed, .hungUp]) { readiness.insert(.failed) }
+    if !events.isDisjoint(with: table[flow].kind.failureEvents) { readiness.insert(.failed) }
     if events.contains(.writable) && table[flow].awaitsWritable {
       table[flow].awaitsWritable = false
       readiness.insert(.writable)
@@ -262,8 +271,13 @@ extension KernelSockets: HostNetwork {
 
   /// Closes a flow's socket, cleanly or by a reset.
   public mutating func close(_ flow: FlowID, abortively: Bool) {
-    if table[flow].kind == .stream {
-      if abortively { Self.resetOnClose(descriptor(flow)) } else { discardUnread(flow) }
+    switch (table[flow].kind, abortively) {
+    case (.stream, true): Self.resetOnClose(descriptor(flow))
+    case (.stream, false), (.localStream, false): discardUnread(flow)
+    // A UNIX socket has no reset of its own: its peer is told of one by what was left unread.
+    case (.localStream, true), (.none, _), (.streamListener, _), (.datagrams, _), (.datagramListener, _), (.echo, _),
+      (.rawEcho, _):
+      break
     }
     forget(flow)
     renewSpare()

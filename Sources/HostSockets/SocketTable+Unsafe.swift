@@ -5,6 +5,8 @@ import Primitives
 struct SocketState {
   enum Kind: UInt8 {
     case none, stream, datagrams, streamListener, datagramListener
+    /// A stream that is no TCP connection: a UNIX socket.
+    case localStream
     /// A ping socket, to which the kernel gives what belongs to its identifier.
     case echo
     /// A raw socket for echo, of which the kernel knows nothing but a filter.

@@ -75,8 +75,8 @@ struct NetworkArguments: ParsableArguments {
   @Option(
     name: .customLong("restrict"),
     help: ArgumentHelp(
-      "Whether guests reach nothing but the gateway's own services, and answer only those who come by --hostfwd "
-        + "(default: off).", valueName: "on|off"),
+      "Whether guests reach nothing but the gateway's own services and what --guestfwd leads to, and answer only those "
+        + "who come by --hostfwd (default: off).", valueName: "on|off"),
     transform: readSwitch)
   var restrict: Bool?
 
@@ -129,6 +129,14 @@ struct NetworkArguments: ParsableArguments {
   var hostfwd: [String] = []
 
   @Option(
+    name: .customLong("guestfwd"),
+    help: ArgumentHelp(
+      "Lead a TCP port in the guests' network to a server or a UNIX socket of the host; may be repeated. Without ADDR it "
+        + "is the network's x.x.2.4 (default: none).",
+      valueName: "[tcp]:[addr]:port-tcp:host:port|unix:path"))
+  var guestfwd: [String] = []
+
+  @Option(
     name: .customLong("dns-upstream"),
     help: ArgumentHelp(
       "The name server that is asked on the guests' behalf (default: the first of /etc/resolv.conf, of which changes "
@@ -174,6 +182,7 @@ struct NetworkArguments: ParsableArguments {
     options.lease = lease
     options.mtu = mtu
     options.hostfwd = hostfwd
+    options.guestfwd = guestfwd
     options.dnsUpstream = dnsUpstream
     options.noHostLoopback = noHostLoopback ? true : nil
     options.allowLinkLocal = allowLinkLocal ? true : nil

@@ -15,10 +15,13 @@ final class Host {
   private var next: UInt32 = 0
   private var slots = SlotBuffer(capacity: 4 << 20, prefixLength: 0)
 
-  init(_ mode: PeekMode = .automatic, scratchLength: Int = 256 * 1024) throws {
+  init(
+    _ mode: PeekMode = .automatic, services: [ServiceAddress] = [], scratchLength: Int = 256 * 1024
+  ) throws {
     let queue = try EventQueue()
     sockets = try KernelSockets(
-      registrar: queue.registrar, maximumFlows: 1024, peekMode: mode, scratchLength: scratchLength)
+      registrar: queue.registrar, maximumFlows: 1024, peekMode: mode, services: services,
+      scratchLength: scratchLength)
     self.queue = queue
   }
 
@@ -74,6 +77,9 @@ final class Host {
   var usesPeekOffset: Bool { sockets.usesPeekOffset }
   func connect(_ flow: FlowID, to endpoint: Endpoint, marks: PacketMarks = PacketMarks()) -> HostOpen {
     sockets.connect(flow, to: endpoint, marks: marks)
+  }
+  func connect(_ flow: FlowID, toService number: Int) -> HostOpen {
+    sockets.connect(flow, to: HostService(number, name: ""))
   }
   func finishConnecting(_ flow: FlowID) -> HostOpen { sockets.finishConnecting(flow) }
   func accept(from listener: FlowID, as flow: FlowID) -> HostAccept { sockets.accept(from: listener, as: flow) }

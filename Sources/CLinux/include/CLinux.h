@@ -249,15 +249,24 @@ static inline int clinux_unsent_count(int socket, int *count) { return ioctl(soc
 static const int CLINUX_SK_MEMINFO_SNDBUF = SK_MEMINFO_SNDBUF;
 static const int CLINUX_SK_MEMINFO_WMEM_QUEUED = SK_MEMINFO_WMEM_QUEUED;
 
-/// Free space in a socket's send buffer: its size less the memory queued, 0 or more.
-static inline int clinux_send_space(int socket, int64_t *space) {
+static inline int clinux_send_space_beside(int socket, int queued, int64_t *space) {
   uint32_t info[SK_MEMINFO_VARS];
   socklen_t length = sizeof info;
   memset(info, 0, sizeof info);
   if (getsockopt(socket, SOL_SOCKET, SO_MEMINFO, info, &length) != 0) return -1;
-  int64_t left = (int64_t)info[SK_MEMINFO_SNDBUF] - (int64_t)info[SK_MEMINFO_WMEM_QUEUED];
+  int64_t left = (int64_t)info[SK_MEMINFO_SNDBUF] - (int64_t)info[queued];
   *space = left > 0 ? left : 0;
   return 0;
+}
+
+/// Free space in a TCP socket's send buffer: its size less the memory queued, 0 or more.
+static inline int clinux_send_space(int socket, int64_t *space) {
+  return clinux_send_space_beside(socket, SK_MEMINFO_WMEM_QUEUED, space);
+}
+
+/// The same of a UNIX socket, which counts what its peer has not read.
+static inline int clinux_local_send_space(int socket, int64_t *space) {
+  return clinux_send_space_beside(socket, SK_MEMINFO_WMEM_ALLOC, space);
 }
 
 /// Bytes that wait to be read from a stream, a FIN not counted; 0 where the socket does not tell.

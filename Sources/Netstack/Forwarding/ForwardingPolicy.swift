@@ -4,6 +4,8 @@ import Primitives
 enum Verdict: Hashable {
   /// Carry it on a host socket to `target`.
   case connect(Endpoint)
+  /// Carry it on a stream to something of the host's that is no endpoint.
+  case service(HostService)
   /// One of the gateway's own services answers.
   case local(LocalService)
   /// Refuse it with an ICMP destination unreachable of this code.
@@ -31,8 +33,15 @@ enum RejectCode: Hashable {
 /// The rules by which a guest's destination becomes a destination of the host: all of the NAT policy in one place.
 struct ForwardingPolicy {
   let settings: NetworkSettings
+  /// The addresses at which guests find something of the host's.
+  let serviceAddresses: ServiceAddresses
   /// The servers behind the virtual resolver, best first.
   var resolvers: [Endpoint] = []
+
+  init(settings: NetworkSettings) {
+    self.settings = settings
+    serviceAddresses = ServiceAddresses(settings.guestForwards)
+  }
 
   /// The well-known ports that the rules know.
   private enum Port {
@@ -42,6 +51,13 @@ struct ForwardingPolicy {
 
   /// What becomes of a flow from a guest to `destination`.
   func verdict(_ transport: Transport, to destination: Endpoint) -> Verdict {
+    // What the operator leads to the host is there for a restricted guest, too.
+    if transport == .tcp, let target = guestForward(at: destination) {
+      switch target {
+      case .endpoint(let endpoint): return .connect(endpoint)
+      case .service(let service): return .service(service)
+      }
+    }
     let verdict =
       if let address = destination.address.ipv4 {
         verdict(transport, to: address, destination)
@@ -61,6 +77,7 @@ struct ForwardingPolicy {
     {
       return .local(.dhcp)
     }
+    if serviceAddresses.contains(IPAddress(address)) { return refused(transport) }
     if address == settings.ipv4Resolver { return resolver(transport, destination.port) }
     if address == settings.ipv4Gateway {
       return settings.allowsHostLoopback
@@ -72,6 +89,7 @@ struct ForwardingPolicy {
   }
 
   private func verdict(_ transport: Transport, to address: IPv6Address, _ destination: Endpoint) -> Verdict {
+    if serviceAddresses.contains(IPAddress(address)) { return refused(transport) }
     if address == settings.ipv6Resolver { return resolver(transport, destination.port) }
     if address == settings.ipv6Gateway {
       return settings.allowsHostLoopback
@@ -80,6 +98,13 @@ struct ForwardingPolicy {
     // The router itself has no services there.
     if address == settings.ipv6LinkLocal { return refused(transport) }
     return isForbidden(address) ? .drop(.forbiddenDestination) : .connect(destination)
+  }
+
+  /// Where connections to `endpoint` lead by the operator's wish, nil where they do not.
+  @inline(__always)
+  func guestForward(at endpoint: Endpoint) -> StreamTarget? {
+    guard serviceAddresses.contains(endpoint.address) else { return nil }
+    return settings.guestForwards.first { $0.endpoint == endpoint }?.target
   }
 
   /// The virtual resolver answers on port 53 alone, by the host's first resolver.

@@ -19,7 +19,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       drop(.forbiddenDestination, on: context.port)
       return sendError(.unreachable(code), context, of: batch, at: now, into: &sink)
     case .connect: break
-    case .local, .reset, .inspect, .pending: preconditionFailure("not a verdict on an echo")
+    case .local, .service, .reset, .inspect, .pending: preconditionFailure("not a verdict on an echo")
     }
     let guest = Endpoint(context.source, port: UInt16(identity >> 16))
     switch echoFlow(guest, to: context.destination, at: now) {

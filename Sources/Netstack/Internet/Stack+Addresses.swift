@@ -5,12 +5,16 @@ import Primitives
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// Whether `address` belongs to the stack itself.
   @inline(__always)
-  func isOwn(_ address: IPv4Address) -> Bool { address == settings.ipv4Gateway || address == settings.ipv4Resolver }
+  func isOwn(_ address: IPv4Address) -> Bool {
+    address == settings.ipv4Gateway || address == settings.ipv4Resolver
+      || policy.serviceAddresses.contains(IPAddress(address))
+  }
 
   /// Whether `address` belongs to the stack itself.
   @inline(__always)
   func isOwn(_ address: IPv6Address) -> Bool {
     address == settings.ipv6Gateway || address == settings.ipv6Resolver || address == settings.ipv6LinkLocal
+      || policy.serviceAddresses.contains(IPAddress(address))
   }
 
   /// Whether `address` belongs to the stack itself.

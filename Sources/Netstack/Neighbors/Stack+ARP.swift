@@ -4,7 +4,7 @@ import Primitives
 import Wire
 
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
-  /// RFC 826: learns the sender, and answers for the gateway and the resolver.
+  /// RFC 826: learns the sender, and answers for the stack's own addresses.
   mutating func receiveARP<Sink: FrameSink & ~Copyable>(
     _ message: ARPMessage, on port: PortID, at now: Instant, into sink: inout Sink
   ) {
@@ -14,10 +14,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       guard isGuestAddress(message.senderAddress) else { return drop(.badSource, on: port) }
       learn(IPAddress(message.senderAddress), at: message.senderMAC, on: port, now)
     }
-    guard message.operation == .request else { return }
-    guard message.targetAddress == settings.ipv4Gateway || message.targetAddress == settings.ipv4Resolver else {
-      return
-    }
+    guard message.operation == .request, isOwn(message.targetAddress) else { return }
     let own = NetworkSettings.hardwareAddress(of: message.targetAddress)
     let reply = ARPMessage(
       operation: .reply, senderMAC: own, senderAddress: message.targetAddress, targetMAC: message.senderMAC,

@@ -103,8 +103,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     to destination: IPAddress, _ hardware: MACAddress, on port: PortID, into sink: inout Sink
   ) {
     let isAnswer = type == .neighborAdvertisement
-    let isResolver = target == settings.ipv6Resolver
-    let own = isResolver ? NetworkSettings.hardwareAddress(of: settings.ipv6Resolver) : settings.ipv6GatewayMAC
+    let hasOwnStation = target == settings.ipv6Resolver || policy.serviceAddresses.contains(IPAddress(target))
+    let own = hasOwnStation ? NetworkSettings.hardwareAddress(of: target) : settings.ipv6GatewayMAC
     let path = GuestPath(neighbor: 0, port: port, hardware: hardware, mtu: defaultMTU)
     let byteCount = ICMPv6Header.length + NeighborMessage.writtenLength
     var ip = packetHeader(path, from: source, to: destination, .icmpv6, payloadLength: byteCount)

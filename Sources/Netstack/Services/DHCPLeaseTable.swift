@@ -50,7 +50,8 @@ struct DHCPLeaseTable: Sendable {
     let prefix = settings.ipv4Prefix
     // The network's own two addresses are no host's, but in networks without room for them (RFC 3021).
     let reserved =
-      [settings.ipv4Gateway, settings.ipv4Resolver] + (prefix.length <= 30 ? [prefix.network, prefix.broadcast] : [])
+      [settings.ipv4Gateway, settings.ipv4Resolver] + settings.guestForwards.compactMap(\.endpoint.address.ipv4)
+      + (prefix.length <= 30 ? [prefix.network, prefix.broadcast] : [])
     var entries: [Entry] = []
     var address = settings.ipv4FirstLease
     while entries.count < settings.ipv4LeaseCount, prefix.contains(address) {

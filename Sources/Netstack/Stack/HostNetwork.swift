@@ -109,6 +109,10 @@ public protocol HostNetwork: ~Copyable {
   /// good; fragmentation is a stream's own business.
   mutating func connect(_ flow: FlowID, to destination: Endpoint, marks: PacketMarks) -> HostOpen
 
+  /// Opens a stream to something of the host's that is no endpoint: a connection to a UNIX socket, or the standard
+  /// input and output of a command that is started for it. Never in progress.
+  mutating func connect(_ flow: FlowID, to service: HostService) -> HostOpen
+
   /// After an event on a flow that is connecting: how far it is. What ICMP said of a failure is to be taken by
   /// `takeError` before.
   mutating func finishConnecting(_ flow: FlowID) -> HostOpen

@@ -42,7 +42,10 @@ public struct NetworkSettings: Hashable, Sendable {
   public var tftpServerName = ""
   /// The domains to search that DHCP gives out (option 119).
   public var searchDomains: [String] = []
-  /// Whether guests reach nothing but the gateway's own services, and answer only those who come by forwards.
+  /// Ports in the guests' network behind which there is something of the host's.
+  public var guestForwards: [GuestForward] = []
+  /// Whether guests reach nothing but the gateway's own services and `guestForwards`, and answer only those who come by
+  /// forwards.
   public var isRestricted = false
   /// Whether guests reach the host's loopback through the gateway's address.
   public var allowsHostLoopback = true
@@ -74,6 +77,11 @@ public struct NetworkSettings: Hashable, Sendable {
   /// The hardware address of an IPv6 address of the stack: 52:56 and the last four bytes of the address.
   public static func hardwareAddress(of address: IPv6Address) -> MACAddress {
     MACAddress(bits: 0x5256 << 32 | address.low & 0xffff_ffff)
+  }
+
+  /// The hardware address of an address of the stack.
+  static func hardwareAddress(of address: IPAddress) -> MACAddress {
+    address.ipv4.map { hardwareAddress(of: $0) } ?? hardwareAddress(of: address.mapped)
   }
 }
 

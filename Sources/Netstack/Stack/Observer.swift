@@ -110,6 +110,8 @@ public struct FlowSummary: Hashable, Sendable {
   public var remote: Endpoint
   /// The other end as the host sees it.
   public var host: Endpoint
+  /// What the flow leads to on the host, where that is no endpoint; `host` means nothing then.
+  public var service: HostService?
   /// Whether the host's side began it (a port forward).
   public var isInbound: Bool
   /// The state in the field's words: ESTABLISHED, TIME-WAIT, or for UDP its kind.
@@ -121,14 +123,15 @@ public struct FlowSummary: Hashable, Sendable {
 
   /// Makes a summary of its parts.
   public init(
-    id: FlowID, transport: FlowProtocol, guest: Endpoint, remote: Endpoint, host: Endpoint, isInbound: Bool,
-    state: FlowState, bytesFromGuest: UInt64, bytesToGuest: UInt64
+    id: FlowID, transport: FlowProtocol, guest: Endpoint, remote: Endpoint, host: Endpoint,
+    service: HostService? = nil, isInbound: Bool, state: FlowState, bytesFromGuest: UInt64, bytesToGuest: UInt64
   ) {
     self.id = id
     self.transport = transport
     self.guest = guest
     self.remote = remote
     self.host = host
+    self.service = service
     self.isInbound = isInbound
     self.state = state
     self.bytesFromGuest = bytesFromGuest

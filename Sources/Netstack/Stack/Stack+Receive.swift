@@ -30,11 +30,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
-  /// Whether a frame is addressed to the gateway, to the resolver or to a group.
+  /// Whether a frame is addressed to the gateway, to the resolver, to a service's address or to a group.
   @inline(__always)
   private func isForUs(_ destination: MACAddress) -> Bool {
     destination == settings.gatewayMAC || destination == settings.ipv6GatewayMAC || destination.isGroup
       || destination == NetworkSettings.hardwareAddress(of: settings.ipv4Resolver)
       || destination == NetworkSettings.hardwareAddress(of: settings.ipv6Resolver)
+      || policy.serviceAddresses.contains(destination)
   }
 }

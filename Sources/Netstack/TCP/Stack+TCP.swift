@@ -167,8 +167,20 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   func summary(of connection: TCPConnection, _ id: FlowID) -> FlowSummary {
     FlowSummary(
       id: id, transport: .tcp, guest: connection.guest, remote: connection.remote, host: connection.host,
-      isInbound: connection.isInbound, state: connection.state.public, bytesFromGuest: connection.bytesFromGuest,
+      service: service(of: connection), isInbound: connection.isInbound, state: connection.state.public,
+      bytesFromGuest: connection.bytesFromGuest,
       bytesToGuest: connection.bytesToGuest)
+  }
+}
+
+extension Stack where Host: ~Copyable, Watcher: ~Copyable {
+  /// What a connection leads to, where that is no endpoint. It is found by the address, so that it takes no room in
+  /// each connection.
+  private func service(of connection: TCPConnection) -> HostService? {
+    guard !connection.isInbound, case .service(let service)? = policy.guestForward(at: connection.remote) else {
+      return nil
+    }
+    return service
   }
 }
 

@@ -21,7 +21,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     switch policy.verdict(.tcp, to: remote) {
     case .connect(let target):
-      connectTCP(arrival, guest, remote, target, context, after: previous, of: batch, at: now, into: &sink)
+      connectTCP(
+        arrival, guest, remote, .endpoint(target), context, after: previous, of: batch, at: now, into: &sink)
+    case .service(let service):
+      connectTCP(
+        arrival, guest, remote, .service(service), context, after: previous, of: batch, at: now, into: &sink)
     case .reset:
       drop(.forbiddenDestination, on: context.port)
       sendReset(to: arrival, context, at: now, into: &sink)
@@ -36,15 +40,16 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   private mutating func connectTCP<Sink: FrameSink & ~Copyable>(
-    _ arrival: TCPArrival, _ guest: Endpoint, _ remote: Endpoint, _ target: Endpoint, _ context: PacketContext,
-    after previous: SequenceNumber?, of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
+    _ arrival: TCPArrival, _ guest: Endpoint, _ remote: Endpoint, _ target: StreamTarget,
+    _ context: PacketContext, after previous: SequenceNumber?, of batch: borrowing FrameBatch, at now: Instant,
+    into sink: inout Sink
   ) {
     let key = FlowKey(.tcp, guest: guest, remote: remote)
     // RFC 1122 section 4.2.2.13, (1): a fast connection may have outrun the clock that the numbers are made of.
     var initialSend = initialSequence(key, at: now)
     if let previous { initialSend = SequenceNumber.later(initialSend, previous) }
     var connection = TCPConnection(
-      fromGuest: guest, to: remote, host: target, syn: arrival, mtu: neighbors[context.neighbor].mtu,
+      fromGuest: guest, to: remote, host: target.endpoint ?? remote, syn: arrival, mtu: neighbors[context.neighbor].mtu,
       initialSend: initialSend, timestampOffset: timestampOffset(key), at: now)
     connection.neighbor = context.neighbor
     guard let (id, slot) = insert(connection, key: key) else {
@@ -53,10 +58,21 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     handshakeBegan(id, slot)
     keepDataOfSynchronize(arrival, slot, of: batch)
-    // Where the address stands for something of the host's own the way ends here.
-    let hopLimit = target.address == remote.address ? context.onwardHopLimit : 0
-    let marks = PacketMarks(hopLimit: hopLimit, dscp: context.trafficClass >> 2)
-    settle(host.connect(id, to: target, marks: marks), id, slot, at: now, into: &sink)
+    settle(connect(id, to: target, as: remote, context), id, slot, at: now, into: &sink)
+  }
+
+  /// Starts to connect a flow to `target`, which the guest knows as `remote`.
+  private mutating func connect(
+    _ id: FlowID, to target: StreamTarget, as remote: Endpoint, _ context: PacketContext
+  ) -> HostOpen {
+    switch target {
+    case .endpoint(let endpoint):
+      // Where the address stands for something of the host's own the way ends here.
+      let hopLimit = endpoint.address == remote.address ? context.onwardHopLimit : 0
+      return host.connect(
+        id, to: endpoint, marks: PacketMarks(hopLimit: hopLimit, dscp: context.trafficClass >> 2))
+    case .service(let service): return host.connect(id, to: service)
+    }
   }
 
   /// RFC 9293 section 3.10.7.2: data that comes with a SYN waits for the handshake's end. It is not acknowledged before,

@@ -42,7 +42,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         let report = NetworkReport(error) ?? .prohibited
         sendError(report.message(in: context.source.family), context, of: batch, at: now, into: &sink)
       }
-    case .reset, .inspect, .pending:
+    case .service, .reset, .inspect, .pending:
       preconditionFailure("not a verdict on a datagram")
     }
   }

@@ -1,4 +1,5 @@
 import Buffers
+import LinuxSystem
 import Logging
 import Netstack
 import Primitives
@@ -8,6 +9,8 @@ import Primitives
 struct LogObserver: Observer {
   private let logger: Logger
   private let tracesDrops: Bool
+  /// The services that could not be reached when they were last wanted, which is not said again and again.
+  private var failingServices: Set<HostService> = []
   private var drops = [UInt64](repeating: 0, count: DropReason.allCases.count)
 
   /// Makes an observer that writes to `logger`.
@@ -27,10 +30,16 @@ struct LogObserver: Observer {
   }
 
   mutating func opened(_ flow: FlowSummary) {
+    if let service = flow.service { failingServices.remove(service) }
     logger.debug("flow \(flow.id) opened: \(flow.route)")
   }
 
   mutating func closed(_ flow: FlowSummary, end: FlowEnd) {
+    if let service = flow.service, flow.state == .connecting, case .failed(let error) = end,
+      failingServices.insert(service).inserted
+    {
+      logger.warning("guests do not reach \(service.name) at \(flow.remote): \(error.words)")
+    }
     logger.debug(
       "flow \(flow.id) closed: \(flow.route), \(end.words), \(flow.bytesFromGuest) B out, \(flow.bytesToGuest) B in")
   }
@@ -61,7 +70,8 @@ extension FlowSummary {
       case .udp: "udp"
       case .icmp: "icmp echo"
       }
-    let other = host == remote ? "\(remote)" : "\(remote) (\(host))"
+    let way = service?.name ?? (host == remote ? nil : "\(host)")
+    let other = way.map { "\(remote) (\($0))" } ?? "\(remote)"
     return isInbound ? "\(name) \(other) -> \(guest)" : "\(name) \(guest) -> \(other)"
   }
 
@@ -99,7 +109,7 @@ extension HostError {
     case .forbidden: "not permitted"
     case .exhausted: "out of descriptors or memory"
     case .messageTooLong: "the message is too long"
-    case .other(let number): "error \(number)"
+    case .other(let number): SystemError(number, "").reason
     }
   }
 }

@@ -99,6 +99,7 @@ extension ServiceOptions {
     if index > 0 {
       options.readyDescriptor = nil
       options.network.hostfwd = []
+      options.network.guestfwd = []
       options.network.dnssearch = []
       options.network.lease = []
     }

@@ -46,7 +46,8 @@ struct Setup: ~Copyable {
     let links = try openLinks(addresses, registrar: queue.registrar)
     let settings = NetworkSettings(network)
     let host = try KernelSockets(
-      registrar: queue.registrar, maximumFlows: settings.maximumFlows, peekMode: PeekMode(options.peek))
+      registrar: queue.registrar, maximumFlows: settings.maximumFlows, peekMode: PeekMode(options.peek),
+      services: GuestServices(network.guestForwards).addresses)
     let stack = Stack(
       settings: settings, host: host,
       observer: LogObserver(logger: logger), seed: try ProcessControl.randomSeed())
@@ -64,6 +65,7 @@ struct Setup: ~Copyable {
     if let ipv6 = network.ipv6 {
       logger.info("network \(ipv6.prefix), gateway \(ipv6.gateway), name server \(ipv6.resolver)")
     }
+    for rule in network.guestForwards { logger.info("guests find \(rule.target) at \(rule.endpoint)") }
     return loop
   }
 
@@ -187,6 +189,7 @@ extension NetworkSettings {
     (bootFile, tftpServerName) = (network.bootFile, network.tftpServerName)
     domainName = network.domainName
     searchDomains = network.searchDomains
+    guestForwards = GuestServices(network.guestForwards).forwards
     isRestricted = network.isRestricted
     allowsHostLoopback = network.allowsHostLoopback
     allowsLinkLocal = network.allowsLinkLocal

@@ -7,8 +7,9 @@ extension FrameChecker {
     var faults: [String] = []
     if packet.hopLimit == 0 { faults.append("hop limit 0") }
     if !packet.extensions.isEmpty { faults.append("IPv6 extension headers") }
-    let resolver = NetworkSettings.hardwareAddress(of: settings.ipv6Resolver)
-    if frame.source != settings.ipv6GatewayMAC && frame.source != resolver {
+    var stations = [settings.ipv6GatewayMAC, NetworkSettings.hardwareAddress(of: settings.ipv6Resolver)]
+    if isService(IPAddress(packet.source)) { stations.append(NetworkSettings.hardwareAddress(of: packet.source)) }
+    if !stations.contains(frame.source) {
       faults.append("a packet from the hardware address \(frame.source)")
     }
     if !mayBeSource(packet.source) { faults.append("a packet from \(packet.source)") }
@@ -28,6 +29,7 @@ extension FrameChecker {
 
   private func mayBeSource(_ address: IPv6Address) -> Bool {
     if [settings.ipv6Gateway, settings.ipv6Resolver, settings.ipv6LinkLocal].contains(address) { return true }
+    if isService(IPAddress(address)) { return true }
     return !settings.ipv6Prefix.contains(address) && !address.isLinkLocal && !address.isMulticast
       && !address.isMapped && !address.isCompatible
   }

@@ -203,7 +203,7 @@ public struct FrameChecker {
     if message.senderMAC != NetworkSettings.hardwareAddress(of: message.senderAddress) {
       faults.append("ARP gives \(message.senderAddress) the hardware address \(message.senderMAC)")
     }
-    if message.senderAddress != settings.ipv4Gateway && message.senderAddress != settings.ipv4Resolver {
+    if !isStacksOwn(message.senderAddress) {
       faults.append("ARP speaks for \(message.senderAddress)")
     }
     switch message.operation {
@@ -249,9 +249,18 @@ public struct FrameChecker {
   }
 
   private func mayBeSource(_ address: IPv4Address) -> Bool {
-    if address == settings.ipv4Gateway || address == settings.ipv4Resolver { return true }
+    if isStacksOwn(address) { return true }
     return !settings.ipv4Prefix.contains(address) && !address.isLoopback && !address.isMulticast && !address.isReserved
       && !address.isThisNetwork
+  }
+
+  private func isStacksOwn(_ address: IPv4Address) -> Bool {
+    address == settings.ipv4Gateway || address == settings.ipv4Resolver || isService(IPAddress(address))
+  }
+
+  /// Whether guests find something of the host's at an address of their network.
+  func isService(_ address: IPAddress) -> Bool {
+    settings.guestForwards.contains { $0.endpoint.address == address }
   }
 
   mutating func checkPayload(

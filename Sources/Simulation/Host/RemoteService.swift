@@ -89,6 +89,8 @@ struct Connection {
   var flow: FlowID?
   /// The peer's end for a connection that the core made, the listener's for one that it accepted.
   let remote: Endpoint
+  /// Which of the host's services the connection is to; `remote` means nothing then.
+  var hostService: HostService?
   var state: State
   var service: RemoteService
 

@@ -8,6 +8,11 @@ extension SimulatedHost {
     connections.indices.filter { connections[$0].remote == remote }.map(ConnectionID.init)
   }
 
+  /// The connections made to one of the host's services, the oldest first.
+  public func connections(to service: HostService) -> [ConnectionID] {
+    connections.indices.filter { connections[$0].hostService == service }.map(ConnectionID.init)
+  }
+
   /// Everything ever connected, the oldest first.
   public var allConnections: [ConnectionID] { connections.indices.map(ConnectionID.init) }
 

@@ -6,11 +6,29 @@ public import Primitives
 extension SimulatedHost {
   /// Starts to connect a stream.
   public mutating func connect(_ flow: FlowID, to destination: Endpoint, marks: PacketMarks) -> HostOpen {
-    calls.connects += 1
     var service = services[destination] ?? defaultService
     let failure = paths[destination.address]?.failure(of: marks, length: 0, to: destination)
     // Linux ends an attempt at the first error that the network reports.
     if let failure { service.answer = .failsAfter(failure.error, .zero) }
+    let result = connect(flow, to: destination, service)
+    if let index = connections.indices.last, connections[index].flow == flow {
+      connections[index].marks = marks
+      connections[index].failure = failure
+    }
+    return result
+  }
+
+  /// Opens a stream to one of the host's own services.
+  public mutating func connect(_ flow: FlowID, to service: HostService) -> HostOpen {
+    guard let behind = hostServices[service.number] else { return .failed(.refused) }
+    let result = connect(flow, to: Endpoint(.any(.ipv4), port: 0), behind)
+    if result == .ready { connections[connections.count - 1].hostService = service }
+    if result == .inProgress { misuse("a service that takes its time to answer", of: flow) }
+    return result
+  }
+
+  private mutating func connect(_ flow: FlowID, to destination: Endpoint, _ service: RemoteService) -> HostOpen {
+    calls.connects += 1
     let state: Connection.State
     let result: HostOpen
     switch service.answer {
@@ -23,8 +41,6 @@ extension SimulatedHost {
     }
     guard open(flow, .stream(connections.count)) else { return .failed(.exhausted) }
     connections.append(Connection(flow: flow, remote: destination, state: state, service: service))
-    connections[connections.count - 1].marks = marks
-    connections[connections.count - 1].failure = failure
     if result == .ready { wake(flow) }
     return result
   }

@@ -11,6 +11,8 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
   public var now = Instant.zero
   /// Who answers where.
   public var services: [Endpoint: RemoteService] = [:]
+  /// What the host has behind each of its services, by their numbers.
+  public var hostServices: [Int: RemoteService] = [:]
   /// Who answers everywhere else.
   public var defaultService = RemoteService(.fails(.refused))
   /// Who answers datagrams where.

@@ -43,6 +43,11 @@ extension Lab {
     host.connections(to: remote).map { Peer(lab: self, id: $0) }
   }
 
+  /// The far ends of the connections made to one of the host's services, the oldest first.
+  public func peers(at service: HostService) -> [Peer] {
+    host.connections(to: service).map { Peer(lab: self, id: $0) }
+  }
+
   /// A client of the world connects to a listener of the core's; nil where nobody listens.
   public func connectClient(
     from peer: Endpoint, to listener: Endpoint, service: RemoteService = RemoteService()

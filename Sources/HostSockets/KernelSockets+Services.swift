@@ -1,0 +1,48 @@
+import LinuxSystem
+public import Netstack
+import Primitives
+
+/// Streams to what is on the host itself, by UNIX sockets.
+///
+/// They differ from TCP's in a few things, of which the core knows nothing:
+///
+/// - There is nothing in between: connecting succeeds or fails at once, and what is written is in the peer's queue.
+/// - A peer that has closed is a hang-up at once (EPOLLHUP), where TCP's is an end (EPOLLRDHUP), and a failure only for
+///   who writes to it. What the peer sent before is there to read.
+/// - Bytes cannot be removed without being read (MSG_TRUNC means nothing).
+/// - Memory is counted where TCP does not count it (SK_MEMINFO_WMEM_ALLOC).
+/// - There is no reset. A peer learns of one where bytes were left unread (ECONNRESET), else of an end.
+extension KernelSockets {
+  /// Opens a stream to one of the host's services.
+  public mutating func connect(_ flow: FlowID, to service: HostService) -> HostOpen {
+    do throws(SystemError) {
+      switch services[service.number] {
+      case .unix(let path): try connect(flow, toPath: path)
+      }
+      return .ready
+    } catch {
+      if table[flow].descriptor >= 0 { forget(flow) }
+      return .failed(HostError(error))
+    }
+  }
+
+  private mutating func connect(_ flow: FlowID, toPath path: String) throws(SystemError) {
+    let address = SocketAddress.path(path)
+    let socket = try Socket(.stream, for: address)
+    // A full queue of clients is a failure (EAGAIN), not an attempt that goes on.
+    _ = try socket.connect(to: address)
+    try adopt(socket, as: flow)
+  }
+
+  /// Takes a connected UNIX stream into the table.
+  mutating func adopt(_ socket: consuming Socket, as flow: FlowID) throws(SystemError) {
+    try socket.set(.urgentInline, to: true)
+    if usesPeekOffset { try socket.set(.peekOffset, to: 0) }
+    try register(flow, socket, as: .localStream, family: .ipv4)
+  }
+}
+
+extension SocketState.Kind {
+  /// The events that tell of a failure.
+  var failureEvents: Events { self == .localStream ? .failed : [.failed, .hungUp] }
+}

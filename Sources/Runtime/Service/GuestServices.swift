@@ -1,0 +1,27 @@
+import Configuration
+import HostSockets
+import Netstack
+
+/// Where guests find something of the host's, as the core knows it, and what the host has there.
+struct GuestServices {
+  /// The ports in the guests' network.
+  private(set) var forwards: [GuestForward] = []
+  /// What is behind the services among them, by their numbers.
+  private(set) var addresses: [ServiceAddress] = []
+
+  /// Numbers the services of the rules.
+  init(_ rules: [GuestForwardRule]) {
+    for rule in rules {
+      switch rule.target {
+      case .tcp(let endpoint): forwards.append(GuestForward(rule.endpoint, to: .endpoint(endpoint)))
+      case .unix(let path): append(rule, .unix(path: path))
+      }
+    }
+  }
+
+  private mutating func append(_ rule: GuestForwardRule, _ address: ServiceAddress) {
+    let service = HostService(addresses.count, name: rule.target.description)
+    forwards.append(GuestForward(rule.endpoint, to: .service(service)))
+    addresses.append(address)
+  }
+}
