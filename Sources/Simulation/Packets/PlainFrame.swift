@@ -106,20 +106,20 @@ public struct PlainFrame: Hashable, Sendable {
     source = try reader.mac()
     let type = try reader.word()
     switch type {
-    case 0x0806: body = .arp(try Self.arp(&reader))
+    case 0x0806: body = .arp(try Self.arp(&reader, strictly: strictly))
     case 0x0800: body = .ipv4(try PlainIPv4(decoding: reader.rest(), strictly: strictly))
     case 0x86dd: body = .ipv6(try PlainIPv6(decoding: reader.rest(), strictly: strictly))
     default: body = .other(type, reader.rest())
     }
   }
 
-  private static func arp(_ reader: inout PlainReader) throws(PacketFault) -> PlainARP {
+  private static func arp(_ reader: inout PlainReader, strictly: Bool) throws(PacketFault) -> PlainARP {
     guard try reader.take(6) == [0, 1, 8, 0, 6, 4] else { throw PacketFault("ARP is not for IPv4 over Ethernet") }
     let message = PlainARP(
       operation: try reader.word(), senderMAC: try reader.mac(), senderAddress: try reader.ipv4(),
       targetMAC: try reader.mac(), targetAddress: try reader.ipv4())
     let padding = reader.rest()
-    guard padding.isEmpty || (padding.count == 18 && padding.allSatisfy { $0 == 0 }) else {
+    guard !strictly || padding.isEmpty || (padding.count == 18 && padding.allSatisfy { $0 == 0 }) else {
       throw PacketFault("\(padding.count) bytes behind the ARP message")
     }
     return message
