@@ -10,4 +10,6 @@ public enum WireError: Error, Hashable, Sendable {
   case badTotalLength(Int, available: Int)
   /// The message is for another kind of hardware or network than Ethernet and IPv4.
   case unsupportedHardware
+  /// An option stands more than once that says who the message is from or for.
+  case repeatedOption(Int)
 }

@@ -29,6 +29,19 @@ public struct DomainSearchList: Sendable {
     return true
   }
 
+  /// Names without compression, one after another, for formats that know none (RFC 8106 section 5.2, RFC 8415 section
+  /// 10). What is no domain name is left out, and what makes it more than `limit` bytes.
+  public static func uncompressed(_ names: [String], limit: Int) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for name in names {
+      // A list of its own has nothing to point to.
+      var list = DomainSearchList()
+      guard list.append(name), bytes.count + list.bytes.count <= limit else { continue }
+      bytes += list.bytes
+    }
+    return bytes
+  }
+
   private static func labels(of name: String) -> [Substring]? {
     let labels = (name.hasSuffix(".") ? name.dropLast() : name[...]).split(
       separator: ".", omittingEmptySubsequences: false)

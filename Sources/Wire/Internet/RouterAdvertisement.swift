@@ -92,13 +92,7 @@ public struct RouterAdvertisement: Hashable, Sendable {
   /// RFC 8106 section 5.2: names in the form of RFC 1035 without compression, padded with zeroes to a multiple of 8
   /// bytes. What would make the packet longer than every link takes is left out.
   private var searchNames: [UInt8] {
-    var names: [UInt8] = []
-    for domain in searchDomains {
-      // A list of its own has nothing to point to.
-      var name = DomainSearchList()
-      guard name.append(domain), names.count + name.bytes.count <= Self.maximumSearchLength else { continue }
-      names += name.bytes
-    }
+    var names = DomainSearchList.uncompressed(searchDomains, limit: Self.maximumSearchLength)
     while names.count % 8 != 0 { names.append(0) }
     return names
   }

@@ -46,4 +46,10 @@ import Wire
     #expect(list.bytes.count < 0x4000)
     #expect(list.bytes.count > 0x4000 - 100)
   }
+
+  @Test func `names without compression stand whole, and those that find no room are left out (RFC 8415 section 10)`() {
+    let names = ["a.test", "b.test", "no..name", "c"]
+    #expect(DomainSearchList.uncompressed(names, limit: 100) == hex("0161 0474657374 00 0162 0474657374 00 0163 00"))
+    #expect(DomainSearchList.uncompressed(names, limit: 11) == hex("0161 0474657374 00 0163 00"))
+  }
 }
