@@ -55,8 +55,8 @@ struct NetworkArguments: ParsableArguments {
   @Option(
     name: .customLong("ipv6-prefixlen"),
     help: ArgumentHelp(
-      "The bits of the guests' addresses that name their network; guests make addresses of their own only with 64 "
-        + "(default: 64).", valueName: "bits"))
+      "The bits of the guests' addresses that name their network; guests make addresses of their own only with 64, and "
+        + "have them by DHCPv6 alone otherwise (default: 64).", valueName: "bits"))
   var ipv6Prefixlen: Int?
 
   @Option(

@@ -1,4 +1,5 @@
 import Primitives
+import Wire
 
 /// What becomes of a flow that a guest begins.
 enum Verdict: Hashable {
@@ -23,6 +24,7 @@ enum Verdict: Hashable {
 /// The services of the gateway.
 enum LocalService: Hashable {
   case dhcp
+  case dhcpv6
 }
 
 /// The reasons of an ICMP refusal; each has a code in both families.
@@ -47,6 +49,7 @@ struct ForwardingPolicy {
   private enum Port {
     static let dns: UInt16 = 53
     static let dhcpServer: UInt16 = 67
+    static let dhcpv6Server: UInt16 = 547
   }
 
   /// What becomes of a flow from a guest to `destination`.
@@ -90,6 +93,11 @@ struct ForwardingPolicy {
 
   private func verdict(_ transport: Transport, to address: IPv6Address, _ destination: Endpoint) -> Verdict {
     if serviceAddresses.contains(IPAddress(address)) { return refused(transport) }
+    if transport == .udp && destination.port == Port.dhcpv6Server
+      && (address == .allDHCPServers || address == settings.ipv6Gateway || address == settings.ipv6LinkLocal)
+    {
+      return .local(.dhcpv6)
+    }
     if address == settings.ipv6Resolver { return resolver(transport, destination.port) }
     if address == settings.ipv6Gateway {
       return settings.allowsHostLoopback

@@ -1,14 +1,14 @@
 import Primitives
 
-/// The addresses that DHCP gives out, each with who has it: a table of fixed size, so that no number of clients makes
-/// it grow.
+/// The addresses that DHCP gives out in one family, each with who has it: a table of fixed size, so that no number of
+/// clients makes it grow.
 ///
 /// A client is its hardware address, and has one address at most. Firmware and operating system on one interface
 /// send different client identifiers (option 61) and must get the same address, or a port forward leads to the wrong
 /// one; so identifiers are not looked at, which RFC 2131 section 4.2 leaves to the administrator.
 ///
 /// Nothing runs out by a timer: a use whose time is past counts as none.
-struct DHCPLeaseTable: Sendable {
+struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
   /// What an address is used for.
   enum Use: Sendable {
     /// Nothing.
@@ -23,7 +23,7 @@ struct DHCPLeaseTable: Sendable {
 
   /// One address.
   struct Entry: Sendable {
-    let address: IPv4Address
+    let address: Address
     /// The only one who can have it, nil for anybody.
     var reservation: MACAddress?
     var use = Use.none
@@ -33,6 +33,13 @@ struct DHCPLeaseTable: Sendable {
     var until = Instant.zero
     /// Who had it granted last, and gets it again if it is free.
     var lastOwner: MACAddress?
+    /// What the holder calls itself, if bound; empty where it has not said.
+    var hostname = ""
+
+    init(address: Address, reservation: MACAddress? = nil) {
+      self.address = address
+      self.reservation = reservation
+    }
 
     func isFree(at now: Instant) -> Bool { use == .none || until <= now }
 
@@ -44,30 +51,14 @@ struct DHCPLeaseTable: Sendable {
   }
 
   private(set) var entries: [Entry]
+  /// Counts what has changed of who is granted what.
+  private(set) var revision = 0
 
-  /// A table of the addresses from the first lease on that a guest can have.
-  init(settings: NetworkSettings) {
-    let prefix = settings.ipv4Prefix
-    // The network's own two addresses are no host's, but in networks without room for them (RFC 3021).
-    let reserved =
-      [settings.ipv4Gateway, settings.ipv4Resolver] + settings.guestForwards.compactMap(\.endpoint.address.ipv4)
-      + (prefix.length <= 30 ? [prefix.network, prefix.broadcast] : [])
-    var entries: [Entry] = []
-    var address = settings.ipv4FirstLease
-    while entries.count < settings.ipv4LeaseCount, prefix.contains(address) {
-      if !reserved.contains(address) { entries.append(Entry(address: address)) }
-      guard address != .broadcast else { break }
-      address = IPv4Address(bits: address.bits + 1)
-    }
-    for lease in settings.staticLeases {
-      entries.removeAll { $0.address == lease.address }
-      entries.append(Entry(address: lease.address, reservation: lease.hardware))
-    }
-    self.entries = entries
-  }
+  /// A table of addresses, all of them free.
+  init(_ entries: [Entry]) { self.entries = entries }
 
   /// The place of `address`, nil where it is not one that is given out.
-  func index(of address: IPv4Address) -> Int? { entries.firstIndex { $0.address == address } }
+  func index(of address: Address) -> Int? { entries.firstIndex { $0.address == address } }
 
   /// The place of the address that `client` has been offered or granted.
   func index(heldBy client: MACAddress, at now: Instant) -> Int? {
@@ -75,9 +66,12 @@ struct DHCPLeaseTable: Sendable {
   }
 
   /// The address that `client` has been granted.
-  func boundAddress(of client: MACAddress, at now: Instant) -> IPv4Address? {
+  func boundAddress(of client: MACAddress, at now: Instant) -> Address? {
     index(heldBy: client, at: now).map { entries[$0] }.flatMap { $0.use == .bound ? $0.address : nil }
   }
+
+  /// The addresses that are granted, in their order.
+  func bound(at now: Instant) -> [Entry] { entries.filter { $0.use == .bound && $0.until > now } }
 
   /// Whether nobody but `client` has the address at `index`.
   func isAvailable(_ index: Int, to client: MACAddress, at now: Instant) -> Bool {
@@ -87,7 +81,7 @@ struct DHCPLeaseTable: Sendable {
 
   /// Chooses an address for `client` in the order of RFC 2131 section 4.3.1: the one it has, the one that is kept for
   /// it, the one it had, the one it asks for, a new one. Nil where all are taken.
-  func choose(for client: MACAddress, requested: IPv4Address?, at now: Instant) -> Int? {
+  func choose(for client: MACAddress, requested: Address?, at now: Instant) -> Int? {
     if let held = index(heldBy: client, at: now) { return held }
     let free = entries.indices.filter {
       entries[$0].isFree(at: now) && !entries[$0].isReserved(againstAnybodyBut: client)
@@ -108,12 +102,14 @@ struct DHCPLeaseTable: Sendable {
   }
 
   /// Grants the address at `index` to `client`, whose offers end.
-  mutating func bind(_ index: Int, to client: MACAddress, until: Instant, at now: Instant) {
+  mutating func bind(_ index: Int, to client: MACAddress, hostname: String, until: Instant, at now: Instant) {
     withdrawOffer(to: client, at: now)
     entries[index].use = .bound
     entries[index].holder = client
     entries[index].until = until
     entries[index].lastOwner = client
+    entries[index].hostname = hostname
+    revision += 1
   }
 
   /// Takes back what was offered to `client` and not accepted.
@@ -124,14 +120,62 @@ struct DHCPLeaseTable: Sendable {
 
   /// Ends the use of the address at `index`.
   mutating func free(_ index: Int, at now: Instant) {
+    if entries[index].use == .bound { revision += 1 }
     entries[index].use = .none
     entries[index].until = now
   }
 
   /// Keeps the address at `index` from everybody.
   mutating func hold(_ index: Int, until: Instant) {
+    if entries[index].use == .bound { revision += 1 }
     entries[index].use = .declined
     entries[index].until = until
     entries[index].lastOwner = nil
+  }
+}
+
+extension DHCPLeaseTable<IPv4Address> {
+  /// A table of the addresses from the first lease on that a guest can have, and of those that are kept for one.
+  init(settings: NetworkSettings) {
+    let prefix = settings.ipv4Prefix
+    // The network's own two addresses are no host's, but in networks without room for them (RFC 3021).
+    let reserved =
+      [settings.ipv4Gateway, settings.ipv4Resolver] + settings.guestForwards.compactMap(\.endpoint.address.ipv4)
+      + (prefix.length <= 30 ? [prefix.network, prefix.broadcast] : [])
+    var entries: [Entry] = []
+    var address = settings.ipv4FirstLease
+    while entries.count < settings.ipv4LeaseCount, prefix.contains(address) {
+      if !reserved.contains(address) { entries.append(Entry(address: address)) }
+      guard address != .broadcast else { break }
+      address = IPv4Address(bits: address.bits + 1)
+    }
+    for lease in settings.staticLeases {
+      entries.removeAll { $0.address == lease.address }
+      entries.append(Entry(address: lease.address, reservation: lease.hardware))
+    }
+    self.init(entries)
+  }
+}
+
+extension DHCPLeaseTable<IPv6Address> {
+  /// A table of the addresses that a guest can have.
+  ///
+  /// They are written with the digits of the IPv4 ones, as the gateway's and the resolver's are: beside 10.0.2.15 there
+  /// is fec0::15. A network too small for these numbers gives out its lowest.
+  init(settings: NetworkSettings) {
+    let (prefix, count) = (settings.ipv6Prefix, settings.ipv6LeaseCount)
+    let services = settings.guestForwards.map(\.endpoint.address).filter { $0.family == .ipv6 }.map(\.mapped)
+    let reserved = [prefix.network, settings.ipv6Gateway, settings.ipv6Resolver] + services
+    let lastNumber = prefix.length <= 64 ? .max : (1 as UInt64) << UInt64(128 - prefix.length) - 1
+    func addresses(_ numbers: some Sequence<UInt64>) -> [IPv6Address] {
+      let all = numbers.lazy.filter { $0 <= lastNumber }
+        .map { IPv6Address(high: prefix.network.high, low: prefix.network.low | $0) }
+      return Array(all.filter { !reserved.contains($0) }.prefix(count))
+    }
+    // A few numbers more make up for those that are reserved.
+    let numbers = 0..<(count + reserved.count)
+    let spelled = addresses(numbers.compactMap { UInt64("\($0 + 15)", radix: 16) })
+    let chosen = spelled.count == count ? spelled : addresses(numbers.map { UInt64($0 + 1) })
+    self.init(chosen.map { Entry(address: $0) })
   }
 }

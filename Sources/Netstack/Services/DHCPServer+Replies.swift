@@ -32,8 +32,7 @@ extension DHCPServer {
     return .reply(
       Reply(
         byteCount: byteCount, type: type, destination: destination,
-        hardware: destination == .broadcast ? .broadcast : asked.clientHardware, lease: lease,
-        hostname: request.value(of: .hostname).map { String(decoding: $0, as: UTF8.self) }))
+        hardware: destination == .broadcast ? .broadcast : asked.clientHardware, lease: lease))
   }
 
   /// RFC 2131 section 4.1: where a message goes.

@@ -1,23 +1,6 @@
 public import Primitives
 public import Wire
 
-/// An address granted to a guest.
-public struct DHCPLease: Hashable, Sendable {
-  /// The address.
-  public var address: IPv4Address
-  /// The guest's hardware address.
-  public var hardware: MACAddress
-  /// When the lease ends, unless it is renewed.
-  public var expiry: Instant
-
-  /// Makes a lease of its parts.
-  public init(address: IPv4Address, hardware: MACAddress, expiry: Instant) {
-    self.address = address
-    self.hardware = hardware
-    self.expiry = expiry
-  }
-}
-
 /// The DHCP server of the virtual network (RFC 2131), which also answers BOOTP (RFC 1534): a message in, at most one
 /// message out.
 ///
@@ -75,8 +58,6 @@ public struct DHCPServer: Sendable {
     public var hardware: MACAddress
     /// The lease that it grants or extends.
     public var lease: DHCPLease?
-    /// The name that the client gave itself (option 12), as received: any bytes, read as UTF-8.
-    public var hostname: String?
   }
 
   /// What becomes of a message.
@@ -89,7 +70,7 @@ public struct DHCPServer: Sendable {
 
   let settings: NetworkSettings
   let searchList: [UInt8]
-  var table: DHCPLeaseTable
+  var table: DHCPLeaseTable<IPv4Address>
 
   /// Makes a server for a network. Search domains that are no domain names are left out.
   public init(settings: NetworkSettings) {
@@ -102,8 +83,7 @@ public struct DHCPServer: Sendable {
 
   /// The leases at `now`, in the order of their addresses.
   public func leases(at now: Instant) -> [DHCPLease] {
-    table.entries.filter { $0.use == .bound && $0.until > now }
-      .map { DHCPLease(address: $0.address, hardware: $0.holder, expiry: $0.until) }
+    table.bound(at: now).map { DHCPLease($0, IPAddress($0.address)) }
   }
 
   /// Whether `address` is granted to a client at `now`.
@@ -188,9 +168,10 @@ public struct DHCPServer: Sendable {
     into reply: inout MutableSpan<UInt8>
   ) -> Answer {
     let address = table.entries[index].address
-    let lease = DHCPLease(
-      address: address, hardware: request.header.clientHardware, expiry: now + Self.leaseTime)
-    table.bind(index, to: lease.hardware, until: lease.expiry, at: now)
+    let hostname = request.value(of: .hostname).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    table.bind(
+      index, to: request.header.clientHardware, hostname: hostname, until: now + Self.leaseTime, at: now)
+    let lease = DHCPLease(table.entries[index], IPAddress(address))
     return write(type, to: request, yiaddr: address, lease: lease, into: &reply)
   }
 

@@ -34,6 +34,8 @@ struct RouterAdvertiser: ~Copyable {
       lifetime: settings.isRestricted ? 0 : Self.lifetime, sourceLinkLayer: settings.ipv6GatewayMAC,
       mtu: UInt32(clamping: settings.mtu),
       prefix: settings.ipv6Prefix, validLifetime: 86_400, preferredLifetime: 14_400)
+    // RFC 4861 section 4.2: addresses and all else are to be had by DHCPv6, too; who makes its own address does so.
+    (message.isManaged, message.hasOtherConfiguration) = (true, true)
     message.resolvers = settings.isRestricted ? [] : [settings.ipv6Resolver]
     message.searchDomains = settings.searchDomains
     message.resolverLifetime = UInt32(Self.lifetime)

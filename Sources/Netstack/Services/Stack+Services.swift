@@ -3,10 +3,12 @@ import Buffers
 import Primitives
 import Wire
 
-/// The ports of DHCP and BOOTP (RFC 2131 section 4.1).
+/// The ports of DHCP and BOOTP (RFC 2131 section 4.1), and of DHCPv6 (RFC 8415 section 7.2).
 private enum DHCPPort {
   static let server: UInt16 = 67
   static let client: UInt16 = 68
+  static let serverV6: UInt16 = 547
+  static let clientV6: UInt16 = 546
 }
 
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
@@ -20,16 +22,57 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     batch.copy(payload, to: &bytes)
     switch try dhcp.answer(request, payload.count, from: hardware, at: now, into: &message) {
     case .silence(.released), .silence(.declined): break
-    case .silence: drop(.ignoredRequest, on: port)
+    case .silence(let reason):
+      if reason == .exhausted { noteExhaustion(.ipv4) }
+      drop(.ignoredRequest, on: port)
     case .reply(let reply):
       if let lease = reply.lease {
-        learn(IPAddress(lease.address), at: lease.hardware, on: port, now)
-        observer.leased(lease.address, to: lease.hardware, hostname: reply.hostname ?? "")
+        noteLease(lease, on: port, at: now)
       } else if reply.type == .offer {
         forgetMTU(of: hardware)
       }
-      sendDHCP(reply, on: port, into: &sink)
+      sendMessage(
+        reply.byteCount, from: Endpoint(settings.ipv4Gateway, port: DHCPPort.server),
+        to: Endpoint(reply.destination, port: DHCPPort.client), at: reply.hardware, on: port, into: &sink)
     }
+  }
+
+  /// A message to the DHCPv6 server. The answer goes to the port that the RFC gives to clients, and to the station that
+  /// asked.
+  mutating func receiveDHCPv6<Sink: FrameSink & ~Copyable>(
+    _ payload: PayloadSlice, _ context: PacketContext, from hardware: MACAddress, of batch: borrowing FrameBatch,
+    at now: Instant, into sink: inout Sink
+  ) throws(WireError) {
+    let port = context.port
+    guard payload.count <= request.count else { return drop(.malformed, on: port) }
+    var bytes = request.mutableSpan
+    batch.copy(payload, to: &bytes)
+    let message = try DHCPv6Message(request.span.extracting(0..<payload.count))
+    let isGroup = context.destination.mapped.isMulticast
+    switch dhcpv6.answer(message, from: hardware, isGroup: isGroup, at: now) {
+    case .silence: drop(.ignoredRequest, on: port)
+    case .reply(let reply):
+      if reply.isExhausted { noteExhaustion(.ipv6) }
+      if let lease = reply.lease { noteLease(lease, on: port, at: now) }
+      var bytes = self.message.mutableSpan
+      bytes.copy(reply.bytes.span)
+      sendMessage(
+        reply.bytes.count, from: Endpoint(IPAddress(settings.ipv6LinkLocal), port: DHCPPort.serverV6),
+        to: Endpoint(context.source, port: DHCPPort.clientV6), at: hardware, on: port, into: &sink)
+    }
+  }
+
+  /// A guest has an address: what waits for it can go there.
+  private mutating func noteLease(_ lease: DHCPLease, on port: PortID, at now: Instant) {
+    learn(lease.address, at: lease.hardware, on: port, now)
+    observer.leased(lease.address, to: lease.hardware, hostname: lease.hostname)
+  }
+
+  /// A guest got no address.
+  private mutating func noteExhaustion(_ family: IPAddress.Family) {
+    guard !exhaustedLeases.contains(family) else { return }
+    exhaustedLeases.append(family)
+    observer.ranOutOfLeases(family)
   }
 
   /// A guest that asks for an address anew may be another system on the same hardware, with another MTU.
@@ -37,26 +80,26 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     for place in 0..<neighbors.count where neighbors[place].hardware == hardware { neighbors[place].mtu = defaultMTU }
   }
 
-  /// Sends the reply in `message`.
-  private mutating func sendDHCP<Sink: FrameSink & ~Copyable>(
-    _ reply: DHCPServer.Reply, on port: PortID, into sink: inout Sink
+  /// Sends the first `byteCount` bytes of `message` as a datagram.
+  private mutating func sendMessage<Sink: FrameSink & ~Copyable>(
+    _ byteCount: Int, from source: Endpoint, to destination: Endpoint, at hardware: MACAddress, on port: PortID,
+    into sink: inout Sink
   ) {
-    let (source, destination) = (IPAddress(settings.ipv4Gateway), IPAddress(reply.destination))
-    let path = GuestPath(neighbor: 0, port: port, hardware: reply.hardware, mtu: defaultMTU)
-    let length = UDPHeader.length + reply.byteCount
-    let ip = packetHeader(path, from: source, to: destination, .udp, payloadLength: length)
-    var udp = UDPHeader(sourcePort: DHCPPort.server, destinationPort: DHCPPort.client, length: length)
+    let path = GuestPath(neighbor: 0, port: port, hardware: hardware, mtu: defaultMTU)
+    let length = UDPHeader.length + byteCount
+    let ip = packetHeader(path, from: source.address, to: destination.address, .udp, payloadLength: length)
+    var udp = UDPHeader(sourcePort: source.port, destinationPort: destination.port, length: length)
     udp.checksum = checksum(
-      of: udp, from: source, to: destination, payload: message.span.extracting(0..<reply.byteCount))
+      of: udp, from: source.address, to: destination.address, payload: message.span.extracting(0..<byteCount))
     let headerLength = ip.length + UDPHeader.length
-    let slot = SlotRequest(port: port, headerLength: headerLength, payloadLength: reply.byteCount)
+    let slot = SlotRequest(port: port, headerLength: headerLength, payloadLength: byteCount)
     guard let run = reserve(slot, in: &sink) else { return drop(.linkFull, on: port) }
     var regions = sink.payload(of: run)
-    _ = regions.write(message.span.extracting(0..<reply.byteCount))
+    _ = regions.write(message.span.extracting(0..<byteCount))
     var bytes = sink.header(0, of: run)
     ip.write(to: &bytes)
     udp.write(to: &bytes, at: ip.length)
-    commit(run, on: port, headerLength: headerLength, payload: reply.byteCount, into: &sink)
+    commit(run, on: port, headerLength: headerLength, payload: byteCount, into: &sink)
   }
 }
 

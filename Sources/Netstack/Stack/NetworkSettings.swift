@@ -20,6 +20,8 @@ public struct NetworkSettings: Hashable, Sendable {
   public var ipv4FirstLease = IPv4Address(10, 0, 2, 15)
   /// How many addresses DHCP leases.
   public var ipv4LeaseCount = 16
+  /// How many addresses DHCPv6 leases.
+  public var ipv6LeaseCount = 16
   /// Addresses that DHCP keeps for one guest each.
   public var staticLeases: [StaticLease] = []
   /// The guests' IPv6 network.

@@ -150,7 +150,9 @@ public protocol Observer: ~Copyable {
   /// A guest was seen at a hardware address, the first time or after a change.
   mutating func learned(_ address: IPAddress, at hardware: MACAddress, on port: PortID)
   /// DHCP gave an address to a guest.
-  mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String)
+  mutating func leased(_ address: IPAddress, to hardware: MACAddress, hostname: String)
+  /// A guest got no address by DHCP, since all of the family are taken; told once for each.
+  mutating func ranOutOfLeases(_ family: IPAddress.Family)
   /// A guest's ping went no further, since the host has no socket for it; told once.
   mutating func foundEchoForbidden()
 }
@@ -165,7 +167,9 @@ extension Observer where Self: ~Copyable {
   /// Does nothing.
   public mutating func learned(_ address: IPAddress, at hardware: MACAddress, on port: PortID) {}
   /// Does nothing.
-  public mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String) {}
+  public mutating func leased(_ address: IPAddress, to hardware: MACAddress, hostname: String) {}
+  /// Does nothing.
+  public mutating func ranOutOfLeases(_ family: IPAddress.Family) {}
   /// Does nothing.
   public mutating func foundEchoForbidden() {}
 }

@@ -31,6 +31,9 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   var advertiser: RouterAdvertiser
   var policy: ForwardingPolicy
   var dhcp: DHCPServer
+  var dhcpv6: DHCPv6Server
+  /// The families of which the observer knows that DHCP has no addresses left.
+  var exhaustedLeases: [IPAddress.Family] = []
 
   // Flows
   var flows: FlowTable
@@ -88,6 +91,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     var generator = SeededGenerator(seed: seed.2)
     policy = ForwardingPolicy(settings: settings)
     dhcp = DHCPServer(settings: settings)
+    dhcpv6 = DHCPv6Server(settings: settings)
     advertiser = RouterAdvertiser(settings: settings)
     flows = FlowTable(capacity: settings.maximumFlows, secret: (seed.3, generator.next()))
     timers = TimerQueue(capacity: settings.maximumFlows)

@@ -27,6 +27,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     switch policy.verdict(.udp, to: remote) {
     case .local(.dhcp):
       try receiveDHCP(payload, from: hardware, on: context.port, of: batch, at: now, into: &sink)
+    case .local(.dhcpv6):
+      try receiveDHCPv6(payload, context, from: hardware, of: batch, at: now, into: &sink)
     case .drop(let reason):
       drop(reason, on: context.port)
     case .reject(let code):

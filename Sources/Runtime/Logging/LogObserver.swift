@@ -56,7 +56,12 @@ struct LogObserver: Observer {
       """)
   }
 
-  mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String) {
+  mutating func ranOutOfLeases(_ family: IPAddress.Family) {
+    let service = family == .ipv4 ? "DHCP" : "DHCPv6"
+    logger.warning("\(service) has no address left, and more guests than it has addresses for; they get none")
+  }
+
+  mutating func leased(_ address: IPAddress, to hardware: MACAddress, hostname: String) {
     logger.debug("leased \(address) to \(hardware)\(hostname.isEmpty ? "" : ", which calls itself '\(hostname)'")")
   }
 }

@@ -13,8 +13,10 @@ public struct LabObserver: Observer, ~Copyable {
   /// The stations learned.
   public private(set) var stations: [(address: IPAddress, hardware: MACAddress)] = []
   /// The addresses leased.
-  public private(set) var leases: [(address: IPv4Address, hardware: MACAddress)] = []
+  public private(set) var leases: [(address: IPAddress, hardware: MACAddress)] = []
 
+  /// The families that it was told have no addresses left.
+  public private(set) var exhaustions: [IPAddress.Family] = []
   /// How often it was told that the host has no sockets for echo.
   public private(set) var echoWarnings = 0
 
@@ -33,10 +35,12 @@ public struct LabObserver: Observer, ~Copyable {
   public mutating func learned(_ address: IPAddress, at hardware: MACAddress, on port: PortID) {
     stations.append((address, hardware))
   }
+  /// Notes that there are no addresses left.
+  public mutating func ranOutOfLeases(_ family: IPAddress.Family) { exhaustions.append(family) }
   /// Notes that there are no sockets for echo.
   public mutating func foundEchoForbidden() { echoWarnings += 1 }
   /// Notes a lease.
-  public mutating func leased(_ address: IPv4Address, to hardware: MACAddress, hostname: String) {
+  public mutating func leased(_ address: IPAddress, to hardware: MACAddress, hostname: String) {
     leases.append((address, hardware))
   }
 }

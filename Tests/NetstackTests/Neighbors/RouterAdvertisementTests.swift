@@ -24,8 +24,8 @@ import Testing
       let (frame, answer) = try #require(lab.guest.discovery.first)
       // RFC 4861 section 4.2: from the link-local address; the checker has looked at the hop limit of 255.
       #expect(frame.ipv6?.source == .router)
-      // Hop limit 64, neither managed nor other, 1800 seconds; times that this router does not specify.
-      #expect(answer.rest == 0x4000_0708)
+      // Hop limit 64, managed and other, 1800 seconds; times that this router does not specify.
+      #expect(answer.rest == 0x40c0_0708)
       #expect(answer.timers == [0, 0])
       #expect(answer.linkLayer(1) == MACAddress(0x52, 0x56, 0, 0, 0, 2))
       #expect(answer.option(5) == [0, 0, 0, 0, 0xff, 0xf0])

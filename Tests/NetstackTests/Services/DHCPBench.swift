@@ -126,3 +126,6 @@ struct DHCPBench {
 
 /// 10.0.2.`last`.
 func address(_ last: UInt8) -> IPv4Address { IPv4Address(10, 0, 2, last) }
+
+/// 10.0.2.`last`, as an address of either family.
+func leased(_ last: UInt8) -> IPAddress { IPAddress(address(last)) }

@@ -34,7 +34,7 @@ private let gateway = DHCPBench.gateway
     let ack = try bench.send(ClientMessage(type: .discover, client: guest, wantsRapidCommit: true))
     #expect(ack.reply.type == .ack)
     #expect(try ack.value(.rapidCommit) == [])
-    #expect(ack.reply.lease?.address == address(15))
+    #expect(ack.reply.lease?.address == leased(15))
     #expect(bench.server.isLeased(address(15), at: bench.now))
     // In an answer to a REQUEST the option means nothing.
     let renewal = ClientMessage(type: .request, client: guest, requested: address(15), wantsRapidCommit: true)

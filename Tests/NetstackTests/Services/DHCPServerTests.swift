@@ -24,7 +24,7 @@ private let gateway = DHCPBench.gateway
     #expect(
       offer.reply
         == DHCPServer.Reply(
-          byteCount: 300, type: .offer, destination: address(15), hardware: guest, lease: nil, hostname: nil))
+          byteCount: 300, type: .offer, destination: address(15), hardware: guest, lease: nil))
     #expect(!bench.server.isLeased(address(15), at: bench.now))
   }
 
@@ -33,11 +33,11 @@ private let gateway = DHCPBench.gateway
     _ = try bench.send(ClientMessage(type: .discover, client: guest))
     let ack = try bench.send(
       ClientMessage(type: .request, client: guest, requested: address(15), server: gateway, hostname: "vm"))
-    let lease = DHCPLease(address: address(15), hardware: guest, expiry: bench.now + .seconds(86_400))
+    let lease = DHCPLease(address: leased(15), hardware: guest, hostname: "vm", expiry: bench.now + .seconds(86_400))
     #expect(
       ack.reply
         == DHCPServer.Reply(
-          byteCount: 300, type: .ack, destination: address(15), hardware: guest, lease: lease, hostname: "vm"))
+          byteCount: 300, type: .ack, destination: address(15), hardware: guest, lease: lease))
     #expect(ack.codes == [53, 54, 1, 3, 6, 51, 58, 59, 26])
     #expect(bench.server.leases(at: bench.now) == [lease])
     #expect(bench.server.isLeased(address(15), at: bench.now))
@@ -51,7 +51,7 @@ private let gateway = DHCPBench.gateway
     let late = ClientMessage(type: .discover, client: DHCPBench.client(16))
     #expect(try bench.sendInVain(late) == .exhausted)
     #expect(try bench.sendInVain(ClientMessage(client: DHCPBench.client(16))) == .exhausted)
-    #expect(bench.server.leases(at: bench.now).map(\.address) == (15...30).map(address))
+    #expect(bench.server.leases(at: bench.now).map(\.address) == (15...30).map(leased))
   }
 
   @Test func `firmware and system on one interface get one address`() throws {
@@ -100,7 +100,7 @@ private let gateway = DHCPBench.gateway
     var bench = DHCPBench()
     let ack = try bench.send(ClientMessage(type: .request, client: guest, ciaddr: address(22)))
     #expect(ack.reply.type == .ack)
-    #expect(ack.reply.lease?.address == address(22))
+    #expect(ack.reply.lease?.address == leased(22))
     #expect(try bench.lease(guest) == address(22))
   }
 
@@ -108,16 +108,16 @@ private let gateway = DHCPBench.gateway
     var bench = DHCPBench()
     try bench.lease(guest)
     let known = try bench.send(ClientMessage(type: .request, client: guest, requested: address(15)))
-    #expect((known.reply.type, known.reply.lease?.address) == (.ack, address(15)))
+    #expect((known.reply.type, known.reply.lease?.address) == (.ack, leased(15)))
     let unknown = try bench.send(ClientMessage(type: .request, client: other, requested: address(18)))
-    #expect((unknown.reply.type, unknown.reply.lease?.address) == (.ack, address(18)))
+    #expect((unknown.reply.type, unknown.reply.lease?.address) == (.ack, leased(18)))
   }
 
   @Test func `INIT-REBOOT after an offer ends the offer`() throws {
     var bench = DHCPBench()
     _ = try bench.send(ClientMessage(type: .discover, client: guest))
     let ack = try bench.send(ClientMessage(type: .request, client: guest, requested: address(18)))
-    #expect((ack.reply.type, ack.reply.lease?.address) == (.ack, address(18)))
+    #expect((ack.reply.type, ack.reply.lease?.address) == (.ack, leased(18)))
     #expect(try bench.lease(other) == address(15))
     #expect(try bench.lease(guest) == address(18))
   }
@@ -141,7 +141,7 @@ private let gateway = DHCPBench.gateway
       #expect((nak.reply.destination, nak.reply.hardware) == (.broadcast, .broadcast))
       #expect(nak.reply.lease == nil)
     }
-    #expect(bench.server.leases(at: bench.now).map(\.address) == [address(15), address(16)])
+    #expect(bench.server.leases(at: bench.now).map(\.address) == [leased(15), leased(16)])
   }
 
   @Test func `a NAK has these bytes behind the cookie`() throws {
@@ -376,7 +376,7 @@ private let gateway = DHCPBench.gateway
     #expect(reply.codes == [1, 3, 6, 26])
     #expect(reply.bytes.count == 300)
     #expect(reply.reply.type == nil)
-    #expect(reply.reply.lease?.address == address(15))
+    #expect(reply.reply.lease?.address == leased(15))
     #expect(try bench.lease(guest) == address(15))
     let known = try bench.send(ClientMessage(client: guest, ciaddr: address(15)))
     #expect((known.header.yiaddr, known.reply.destination) == (.any, address(15)))

@@ -52,9 +52,13 @@ import Testing
       type: 136, rest: 0x6000_0000, target: lab.guest.ipv6Address, options: [.linkLayer(2, lab.guest.mac)])
     let routers = PlainDiscovery(type: 133, options: [station])
     let tooBig = PlainICMP(type: 2, rest: 1280, payload: pattern(48))
+    // SOLICIT: DUID-LL, IA_NA.
+    let solicit: [UInt8] = [1, 0, 0, 1, 0, 1, 0, 10, 0, 3, 0, 1, 2, 0, 0, 0, 0, 1, 0, 3, 0, 12] + pattern(12)
+    let servers = IPv6Address(high: 0xff02 << 48, low: 0x1_0002)
     return [
       ("TCP over IPv6", frame(.tcp(.synchronize(to: 80)), to: .outside)), ("UDP over IPv6", frame(udp, to: .outside)),
       ("ICMPv6", frame(.icmp(PlainICMP(type: 128, rest: 1, payload: pattern(40))), to: .gateway)),
+      ("DHCPv6", frame(.udp(PlainUDP(sourcePort: 546, destinationPort: 547, payload: solicit)), to: servers)),
       ("packet too big", frame(.icmp(tooBig), to: .outside)),
       (
         "extension headers",
