@@ -12,4 +12,8 @@ public enum WireError: Error, Hashable, Sendable {
   case unsupportedHardware
   /// An option stands more than once that says who the message is from or for.
   case repeatedOption(Int)
+  /// A domain name has a label that is none, or is too long; counted in bytes from the message's first.
+  case badName(at: Int)
+  /// A record stands where it may not; counted likewise.
+  case badRecord(at: Int)
 }

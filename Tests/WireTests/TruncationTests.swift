@@ -38,6 +38,10 @@ private func readAll(_ bytes: Span<UInt8>) {
     let message = try ICMPv6Message(bytes)
     _ = (message.header, message.payload.count)
   }
+  attempt {
+    let message = try DNSMessage(bytes)
+    _ = try message.edns(behind: try message.question())
+  }
   _ = InternetChecksum.verify(bytes)
 }
 

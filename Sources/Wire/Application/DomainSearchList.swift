@@ -9,11 +9,10 @@ public struct DomainSearchList: Sendable {
   public init() {}
 
   /// Appends a name, a dot at its end allowed.
-  /// - Returns: false, with nothing changed, where it is not a domain name (RFC 1035 section 2.3.4: labels of 1 to 63
-  ///   bytes, 255 bytes in all) or the list is too long for pointers.
+  /// - Returns: false, with nothing changed, where it is not a domain name or the list is too long for pointers.
   @discardableResult
   public mutating func append(_ name: String) -> Bool {
-    guard let labels = Self.labels(of: name), bytes.count + name.utf8.count + 2 < 0x4000 else { return false }
+    guard let labels = DNSName.labels(of: name), bytes.count + name.utf8.count + 2 < 0x4000 else { return false }
     for index in labels.indices {
       let suffix = labels[index...].joined(separator: ".").lowercased()
       if let known = suffixes.first(where: { $0.name == suffix }) {
@@ -40,14 +39,5 @@ public struct DomainSearchList: Sendable {
       bytes += list.bytes
     }
     return bytes
-  }
-
-  private static func labels(of name: String) -> [Substring]? {
-    let labels = (name.hasSuffix(".") ? name.dropLast() : name[...]).split(
-      separator: ".", omittingEmptySubsequences: false)
-    let lengths = labels.map(\.utf8.count)
-    // A length byte before each label, and the empty label at the end.
-    guard lengths.allSatisfy({ (1...63).contains($0) }), lengths.reduce(1, { $0 + $1 + 1 }) <= 255 else { return nil }
-    return labels
   }
 }
