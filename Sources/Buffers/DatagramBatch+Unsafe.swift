@@ -63,7 +63,15 @@ public struct DatagramBatch: ~Copyable {
     return unsafe _overrideLifetime(span, borrowing: self)
   }
 
-  /// Appends a copy of a datagram; false where the batch is full. For simulated hosts.
+  /// Stores an integer in network byte order at the start of datagram `index`.
+  /// - Precondition: it has so many bytes.
+  public mutating func store(_ value: UInt16, to index: Int) {
+    precondition(self[index].byteCount >= MemoryLayout<UInt16>.size, "the datagram is too short")
+    // SAFETY: the datagram lies in the memory, and `self` is exclusive.
+    unsafe memory.storeBytes(of: value.bigEndian, toByteOffset: index * Self.datagramCapacity, as: UInt16.self)
+  }
+
+  /// Appends a copy of a datagram; false where the batch is full.
   public mutating func append(_ payload: Span<UInt8>, from source: Endpoint, to destination: IPAddress? = nil) -> Bool {
     guard count < capacity, payload.count <= Self.datagramCapacity else { return false }
     unsafe payload.withUnsafeBytes { bytes in

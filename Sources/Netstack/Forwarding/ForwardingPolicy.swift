@@ -25,6 +25,7 @@ enum Verdict: Hashable {
 enum LocalService: Hashable {
   case dhcp
   case dhcpv6
+  case dns
 }
 
 /// The reasons of an ICMP refusal; each has a code in both families.
@@ -115,10 +116,11 @@ struct ForwardingPolicy {
     return settings.guestForwards.first { $0.endpoint == endpoint }?.target
   }
 
-  /// The virtual resolver answers on port 53 alone, by the host's first resolver.
+  /// The virtual resolver answers on port 53 alone.
   private func resolver(_ transport: Transport, _ port: UInt16) -> Verdict {
-    guard port == Port.dns, let server = resolvers.first else { return refused(transport) }
-    return .connect(server)
+    guard port == Port.dns else { return refused(transport) }
+    if transport == .udp { return .local(.dns) }
+    return resolvers.first.map { .connect($0) } ?? .reset
   }
 
   private func refused(_ transport: Transport) -> Verdict { transport == .tcp ? .reset : .reject(.port) }

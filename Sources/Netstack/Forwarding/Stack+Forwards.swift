@@ -36,12 +36,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     listeners.remove(at: slot)
   }
 
-  mutating func setResolvers<Sink: FrameSink & ~Copyable>(_ resolvers: [Endpoint], into sink: inout Sink) {
-    guard resolvers != policy.resolvers else { return }
-    policy.resolvers = resolvers
-    forgetResolver()
-  }
-
   // MARK: Clients
 
   /// A forward's socket has something: connections to accept, or datagrams.

@@ -31,7 +31,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       case .udp(let slot): enqueueUDP(id, slot)
       case .echo(let slot): enqueueEcho(id, slot)
       case .listener(let slot): enqueueListener(id, slot)
-      case nil: break
+      case .dns, nil: break
       }
     }
     unresolved.removeAll(keepingCapacity: true)
@@ -66,7 +66,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .listener(let slot):
       guard listeners[slot].forward.guest.address == guest else { return false }
       discardDatagrams(of: id)
-    case nil: break
+    case .dns, nil: break
     }
     return true
   }

@@ -25,6 +25,8 @@ public enum Command: Hashable, Sendable {
   case removeForward(Transport, host: Endpoint)
   /// Send queries for the virtual resolver to these servers, best first.
   case setResolvers([Endpoint])
+  /// Have the virtual resolver know these names, in the place of those that it was configured with.
+  case setLocalNames([LocalName])
 }
 
 /// Why a command was not carried out.

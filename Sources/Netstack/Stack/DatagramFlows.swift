@@ -32,7 +32,7 @@ struct DatagramFlows<Flow: DatagramFlow>: ~Copyable {
 
   /// Takes a flow in, which is in use from now on; nil where a table is full.
   mutating func insert(
-    _ flow: Flow, key: FlowKey, to flows: inout FlowTable, at now: Instant
+    _ flow: Flow, key: FlowKey?, to flows: inout FlowTable, at now: Instant
   ) -> (FlowID, UInt32)? {
     guard let place = states.insert(flow) else { return nil }
     guard let id = flows.insert(Flow.slot(at: place), key: key) else {

@@ -4,24 +4,35 @@ import Primitives
 /// What tells one flow from another, as the guest sees it.
 ///
 /// A UDP mapping, which is open to many remote endpoints, has the unspecified address and port 0 as its remote end, and
-/// so has an echo, of which the guest's port is the identifier.
+/// so has an echo, of which the guest's port is the identifier. A query to the virtual resolver has its own identifier as
+/// the remote port.
 struct FlowKey: Hashable {
   let guest: IPAddress
   let remote: IPAddress
   let guestPort: UInt16
   let remotePort: UInt16
-  let transport: FlowProtocol
+  /// The number of the flow's protocol, 0 for a query.
+  private let kind: UInt8
 
   init(_ transport: FlowProtocol, guest: Endpoint, remote: Endpoint) {
-    self.transport = transport
+    self.init(kind: transport.rawValue, guest, remote)
+  }
+
+  /// The key of a guest's query to the virtual resolver at `resolver`.
+  init(query identifier: UInt16, guest: Endpoint, resolver: IPAddress) {
+    self.init(kind: 0, guest, Endpoint(resolver, port: identifier))
+  }
+
+  private init(kind: UInt8, _ guest: Endpoint, _ remote: Endpoint) {
+    self.kind = kind
     self.guest = guest.address
     self.remote = remote.address
     guestPort = guest.port
     remotePort = remote.port
   }
 
-  /// The ports and the transport in one word.
-  var word: UInt64 { UInt64(transport.rawValue) << 32 | UInt64(guestPort) << 16 | UInt64(remotePort) }
+  /// The ports and the kind in one word.
+  var word: UInt64 { UInt64(kind) << 32 | UInt64(guestPort) << 16 | UInt64(remotePort) }
 }
 
 /// Which kind of state an entry of the flow table stands for, and where that state is.
@@ -30,6 +41,8 @@ enum FlowSlot: Equatable {
   case udp(UInt32)
   case echo(UInt32)
   case listener(UInt32)
+  /// Something of the virtual resolver's, see `DNSPlace`.
+  case dns(UInt32)
 }
 
 /// All flows of a network: places that a `FlowID` names, and the way from a packet's addresses to its flow.
@@ -40,7 +53,7 @@ enum FlowSlot: Equatable {
 struct FlowTable: ~Copyable {
   /// 48 bytes: the small fields fill what the key leaves of its last word.
   struct Entry {
-    private enum Kind: UInt8 { case none, tcp, udp, echo, listener }
+    private enum Kind: UInt8 { case none, tcp, udp, echo, listener, dns }
 
     var key: FlowKey?
     private var kind = Kind.none
@@ -60,6 +73,7 @@ struct FlowTable: ~Copyable {
         case .udp: .udp(place)
         case .echo: .echo(place)
         case .listener: .listener(place)
+        case .dns: .dns(place)
         }
       }
       set {
@@ -69,6 +83,7 @@ struct FlowTable: ~Copyable {
         case .udp(let place): (kind, self.place) = (.udp, place)
         case .echo(let place): (kind, self.place) = (.echo, place)
         case .listener(let place): (kind, self.place) = (.listener, place)
+        case .dns(let place): (kind, self.place) = (.dns, place)
         }
       }
     }

@@ -26,6 +26,13 @@ extension HostNetwork where Self: ~Copyable {
     sendDatagrams(datagrams.span.extracting(droppingFirst: first), of: batch, on: flow)
   }
 
+  /// Sends `datagrams`, which lie in `blocks`.
+  mutating func sendDatagrams(
+    _ datagrams: borrowing UniqueArray<OutgoingDatagram>, of blocks: borrowing BlockPool, on flow: FlowID
+  ) -> HostWrite {
+    sendDatagrams(datagrams.span, of: blocks.batch, on: flow)
+  }
+
   /// Takes the oldest failure of a flow; what is known of its packet goes to the start of `quote`.
   mutating func takeError(_ flow: FlowID, quote: inout UniqueArray<UInt8>) -> HostFailure? {
     var bytes = quote.mutableSpan

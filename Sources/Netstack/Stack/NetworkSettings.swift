@@ -46,6 +46,8 @@ public struct NetworkSettings: Hashable, Sendable {
   public var searchDomains: [String] = []
   /// Ports in the guests' network behind which there is something of the host's.
   public var guestForwards: [GuestForward] = []
+  /// Names that the virtual resolver knows, besides its own and the guests'.
+  public var localNames: [LocalName] = []
   /// Whether guests reach nothing but the gateway's own services and `guestForwards`, and answer only those who come by
   /// forwards.
   public var isRestricted = false

@@ -35,7 +35,7 @@ public enum DropReason: UInt8, CaseIterable, Hashable, Sendable {
   case hostRefused
   /// A datagram from a host that the guest never spoke to.
   case filtered
-  /// A DHCP message that gets no answer.
+  /// A message to a service of the gateway that gets no answer.
   case ignoredRequest
   /// An ICMP error of ours was held back, since there were too many in a short time.
   case rateLimited

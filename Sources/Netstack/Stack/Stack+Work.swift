@@ -37,7 +37,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       case .udp(let slot): readDatagrams(id, slot, at: now, into: &sink)
       case .echo(let slot): readEchoes(id, slot, at: now, into: &sink)
       case .listener(let slot): hostReadyListener(id, slot, .readable, at: now, into: &sink)
-      case nil: break
+      case .dns, nil: break
       }
     }
   }
@@ -52,7 +52,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       case .tcp(let slot): deliverPayloads(id, slot, of: batch, at: now)
       case .udp(let slot): sendDatagrams(id, slot, of: batch, at: now, into: &sink)
       case .echo(let slot): sendEchoes(id, slot, of: batch, at: now, into: &sink)
-      case .listener, nil: break
+      case .listener, .dns, nil: break
       }
     }
     touched.removeAll(keepingCapacity: true)
@@ -68,6 +68,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .udp(let place): endUDP(id, place, .timedOut)
     case .echo(let place): endEcho(id, place, .timedOut)
     case .listener: break
+    case .dns(let place): timerFiredDNS(id, DNSPlace(rawValue: place), at: now, into: &sink)
     }
   }
 
@@ -82,7 +83,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         if neighborPort(of: udp[place].guest.address) == port { endUDP(id, place, .evicted) }
       case .echo(let place):
         if neighborPort(of: echo[place].guest.address) == port { endEcho(id, place, .evicted) }
-      case .listener: break
+      // Queries are over before.
+      case .listener, .dns: break
       }
     }
   }

@@ -34,6 +34,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   var dhcpv6: DHCPv6Server
   /// The families of which the observer knows that DHCP has no addresses left.
   var exhaustedLeases: [IPAddress.Family] = []
+  var dns: DNSForwarder
 
   // Flows
   var flows: FlowTable
@@ -92,6 +93,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     policy = ForwardingPolicy(settings: settings)
     dhcp = DHCPServer(settings: settings)
     dhcpv6 = DHCPv6Server(settings: settings)
+    dns = DNSForwarder(settings: settings)
     advertiser = RouterAdvertiser(settings: settings)
     flows = FlowTable(capacity: settings.maximumFlows, secret: (seed.3, generator.next()))
     timers = TimerQueue(capacity: settings.maximumFlows)
@@ -142,6 +144,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     case .udp(let slot): hostReadyUDP(flow, slot, readiness, at: now, into: &sink)
     case .echo(let slot): hostReadyEcho(flow, slot, readiness, at: now, into: &sink)
     case .listener(let slot): hostReadyListener(flow, slot, readiness, at: now, into: &sink)
+    case .dns(let place): hostReadyDNS(flow, DNSPlace(rawValue: place), readiness, at: now, into: &sink)
     case nil: break  // An event of a flow that ended earlier in this wake-up.
     }
     doWork(at: now, into: &sink)
@@ -177,7 +180,8 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     switch command {
     case .addForward(let forward): try addForward(forward)
     case .removeForward(let transport, let host): try removeForward(transport, host: host)
-    case .setResolvers(let resolvers): setResolvers(resolvers, into: &sink)
+    case .setResolvers(let servers): setResolvers(servers, at: now, into: &sink)
+    case .setLocalNames(let names): dns.names.replace(by: names)
     }
   }
 
@@ -192,6 +196,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
       case .udp(let place): endUDP(id, place, .shutDown)
       case .echo(let place): endEcho(id, place, .shutDown)
       case .listener(let place): endListener(id, place)
+      case .dns(let place): shutDownDNS(id, DNSPlace(rawValue: place))
       }
     }
   }
@@ -218,7 +223,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
       case .tcp(let place): body(summary(of: tcp[place], id))
       case .udp(let place): body(summary(of: udp[place], id))
       case .echo(let place): body(summary(of: echo[place], id))
-      case .listener: break
+      case .listener, .dns: break
       }
     }
   }

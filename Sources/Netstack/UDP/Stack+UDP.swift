@@ -29,6 +29,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       try receiveDHCP(payload, from: hardware, on: context.port, of: batch, at: now, into: &sink)
     case .local(.dhcpv6):
       try receiveDHCPv6(payload, context, from: hardware, of: batch, at: now, into: &sink)
+    case .local(.dns):
+      receiveDNS(payload, from: guest, to: remote, context, of: batch, at: now, into: &sink)
     case .drop(let reason):
       drop(reason, on: context.port)
     case .reject(let code):
@@ -179,7 +181,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// Notes that a flow is in use.
   mutating func use(_ slot: UInt32, of id: FlowID, at now: Instant) {
     udp.use(slot, at: now)
-    timers.set(now + udp[slot].timeout, for: id.index)
+    timers.set(now + UDPFlow.idleTimeout, for: id.index)
   }
 
   /// Ends a flow and closes its socket.
@@ -200,16 +202,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       hasEnded = true
     }
     return hasEnded
-  }
-
-  /// Ends the flows to the virtual resolver, whose server has changed. (That may have had the very address of ours that
-  /// stands for it: then it was a mapping's peer.)
-  mutating func forgetResolver() {
-    for index in 0..<flows.highWater {
-      guard let id = flows.id(at: index), case .udp(let slot) = flows.slot(of: id) else { continue }
-      udp[slot].isPeerSettled = false
-      if udp[slot].kind == .connected && udp[slot].remote.port == UDPFlow.resolverPort { endUDP(id, slot, .finished) }
-    }
   }
 
   func summary(of flow: UDPFlow, _ id: FlowID) -> FlowSummary {

@@ -6,7 +6,7 @@ import Primitives
 /// - A **mapping** is open to the world: one unconnected socket for one address and port of a guest, whomever it talks
 ///   to, so that all peers see the same source (RFC 4787 REQ-1, endpoint-independent mapping). Datagrams come back
 ///   from addresses that the guest has spoken to, or as `NetworkSettings.udpFiltering` says (REQ-8; `PeerFilter`).
-/// - A **connected** flow is for destinations that stand for something else: the resolver, and the host's loopback.
+/// - A **connected** flow is for destinations that stand for something else: the host's loopback.
 ///   Its socket is connected, so that nobody else can answer, and refusals are heard.
 /// - A **forwarded** flow is one client of a port forward. It has no socket of its own: it speaks through the
 ///   forward's listener.
@@ -27,8 +27,6 @@ struct UDPFlow: DatagramFlow {
   let remote: Endpoint
   /// The other end as the host sees it.
   let host: Endpoint
-  /// How long the flow lives without traffic.
-  let timeout: Interval
   var index: UInt32 = 0
   /// Whom a mapping has last sent to: it may always answer, however many the others are.
   var lastPeer: Endpoint
@@ -66,10 +64,6 @@ struct UDPFlow: DatagramFlow {
 
   /// RFC 4787 REQ-5: five minutes are recommended.
   static let idleTimeout = Interval.seconds(300)
-  /// A query to a resolver is answered at once or not at all.
-  static let resolverTimeout = Interval.seconds(10)
-  /// The port of DNS.
-  static let resolverPort: UInt16 = 53
 
   static func slot(at place: UInt32) -> FlowSlot { .udp(place) }
 
@@ -79,6 +73,5 @@ struct UDPFlow: DatagramFlow {
     self.remote = remote
     self.host = host
     lastPeer = remote
-    timeout = kind == .connected && remote.port == Self.resolverPort ? Self.resolverTimeout : Self.idleTimeout
   }
 }

@@ -167,6 +167,9 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
     if let left = descriptorsLeft { descriptorsLeft = left + 1 }
   }
 
+  /// Whether the core has a socket by this name.
+  public func isOpen(_ flow: FlowID) -> Bool { socket(flow) != nil }
+
   /// The number of sockets that the core holds.
   public var openSocketCount: Int { sockets.count { $0 != nil } }
 
