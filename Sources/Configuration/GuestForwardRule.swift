@@ -8,6 +8,8 @@ public struct GuestForwardRule: Hashable, Sendable {
     case tcp(Endpoint)
     /// The same by a UNIX socket.
     case unix(path: String)
+    /// A command that is started for each connection: its standard input and output.
+    case command(CommandText)
   }
 
   /// Where guests find it.
@@ -47,13 +49,19 @@ public struct GuestForwardRule: Hashable, Sendable {
 
 extension GuestForwardRule.Target {
   /// What there may be, for messages.
-  static let syntax = "tcp:HOST:PORT or unix:PATH"
+  static let syntax = "cmd:COMMAND, tcp:HOST:PORT or unix:PATH"
 
   init(_ text: String) throws(GuestForwardRule.SyntaxError) {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2 else { throw .init("'\(text)' is nothing to connect to; give \(Self.syntax)") }
     let value = String(parts[1])
     switch parts[0] {
+    case "cmd":
+      do throws(CommandText.SyntaxError) {
+        self = .command(try CommandText(value))
+      } catch {
+        throw .init(error.description)
+      }
     case "tcp" where !value.contains(","):
       guard let endpoint = Endpoint(hostAndPort: value) else {
         throw .init("'\(value)' is not an address and a port, as 127.0.0.1:5555, localhost:5555 or [::1]:5555")
@@ -78,6 +86,7 @@ extension GuestForwardRule.Target: CustomStringConvertible {
     switch self {
     case .tcp(let endpoint): "tcp:\(endpoint)"
     case .unix(let path): "unix:\(path)"
+    case .command(let command): "cmd:\(command.text)"
     }
   }
 }

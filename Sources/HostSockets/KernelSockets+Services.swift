@@ -2,7 +2,7 @@ import LinuxSystem
 public import Netstack
 import Primitives
 
-/// Streams to what is on the host itself, by UNIX sockets.
+/// Streams to what is on the host itself, by UNIX sockets and to commands.
 ///
 /// They differ from TCP's in a few things, of which the core knows nothing:
 ///
@@ -18,6 +18,7 @@ extension KernelSockets {
     do throws(SystemError) {
       switch services[service.number] {
       case .unix(let path): try connect(flow, toPath: path)
+      case .command(let arguments): try start(arguments, for: flow)
       }
       return .ready
     } catch {
@@ -33,6 +34,20 @@ extension KernelSockets {
     _ = try socket.connect(to: address)
     try adopt(socket, as: flow)
   }
+
+  /// Starts a command whose standard input and output are the stream.
+  private mutating func start(_ arguments: [String], for flow: FlowID) throws(SystemError) {
+    let (near, far) = try Socket.pair(.stream).take()
+    let ours = FileDescriptor(owning: near)
+    let theirs = FileDescriptor(owning: far)
+    // Commands do not expect to be told to come back later.
+    try theirs.setBlocking()
+    try adopt(Socket(ours), as: flow)
+    try commands.start(arguments, on: theirs, for: flow)
+  }
+
+  /// Forgets the commands that have ended.
+  public mutating func reapCommands() { commands.reap() }
 
   /// Takes a connected UNIX stream into the table.
   mutating func adopt(_ socket: consuming Socket, as flow: FlowID) throws(SystemError) {

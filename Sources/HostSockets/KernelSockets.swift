@@ -51,29 +51,33 @@ public struct KernelSockets: ~Copyable {
   var table: SocketTable
   var scratch: MessageScratch
   var rawIdentifiers = IdentifierSet()
+  /// The commands that run for connections.
+  var commands: RunningCommands
   /// A descriptor to give up when all are used, so that a waiting connection can be taken and refused.
   var spare: Int32
 
   /// Makes a network whose events go to the queue behind `registrar`.
   ///
   /// `maximumFlows` is the number of flow indices, as in the stack's settings; `services` is what is behind each
-  /// `HostService`, by its number.
+  /// `HostService`, by its number. After an event with `commandData` a command has ended: `reapCommands` is due.
   public init(
-    registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode = .automatic, services: [ServiceAddress] = []
+    registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode = .automatic, services: [ServiceAddress] = [],
+    commandData: UInt64 = .max
   ) throws(SystemError) {
     try self.init(
       registrar: registrar, maximumFlows: maximumFlows, peekMode: peekMode, services: services,
-      scratchLength: MessageScratch.defaultIgnoredLength)
+      commandData: commandData, scratchLength: MessageScratch.defaultIgnoredLength)
   }
 
   init(
     registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode, services: [ServiceAddress] = [],
-    scratchLength: Int
+    commandData: UInt64 = .max, scratchLength: Int
   ) throws(SystemError) {
     let usesPeekOffset = peekMode.usesOffset()
     let spare = try FileDescriptor.open(reading: "/dev/null").take()
     self.registrar = registrar
     self.services = services
+    commands = RunningCommands(registrar: registrar, data: commandData)
     self.usesPeekOffset = usesPeekOffset
     self.spare = spare
     table = SocketTable(capacity: maximumFlows)
@@ -271,6 +275,7 @@ extension KernelSockets: HostNetwork {
 
   /// Closes a flow's socket, cleanly or by a reset.
   public mutating func close(_ flow: FlowID, abortively: Bool) {
+    if abortively { commands.hangUp(flow) }
     switch (table[flow].kind, abortively) {
     case (.stream, true): Self.resetOnClose(descriptor(flow))
     case (.stream, false), (.localStream, false): discardUnread(flow)

@@ -2,4 +2,6 @@
 public enum ServiceAddress: Hashable, Sendable {
   /// A UNIX stream socket at a path.
   case unix(path: String)
+  /// A command and its arguments, which is started for each connection: its standard input and output.
+  case command([String])
 }

@@ -39,11 +39,14 @@ public struct ChildProcess: ~Copyable, Sendable {
   public let descriptor: FileDescriptor
 
   /// Starts `arguments[0]`, looked up in PATH, with no signals blocked or ignored, the environment of this process
-  /// and the descriptors of `inheriting`, besides those that this process was itself started with.
+  /// and the descriptors of `inheriting`, besides those that this process was itself started with; on request as the
+  /// first of a session of its own, without a terminal.
   /// - Precondition: `arguments` is not empty.
-  public init(_ arguments: [String], inheriting: [Inheritance] = []) throws(SystemError) {
+  public init(
+    _ arguments: [String], inheriting: [Inheritance] = [], inNewSession: Bool = false
+  ) throws(SystemError) {
     precondition(!arguments.isEmpty, "no program to start")
-    let process = try Self.spawn(arguments, inheriting: inheriting)
+    let process = try Self.spawn(arguments, inheriting: inheriting, inNewSession: inNewSession)
     // The child stays until it is waited for, so that its number cannot have been given to another yet.
     let watched = clinux_pidfd_open(process)
     guard watched >= 0 else {
@@ -70,7 +73,17 @@ public struct ChildProcess: ~Copyable, Sendable {
     guard errno == ESRCH else { throw .last("send a signal to a child") }
   }
 
-  private static func spawn(_ arguments: [String], inheriting: [Inheritance]) throws(SystemError) -> Int32 {
+  /// Sends a signal to the child and to those that it has started in turn, as far as they are still in its group.
+  /// - Precondition: the child has a session of its own, and `exit` has not told of its end: so long its number is not
+  ///   given to another group.
+  public func send(signalToGroup signal: Int32) throws(SystemError) {
+    guard kill(-processID, signal) != 0 else { return }
+    guard errno == ESRCH else { throw .last("send a signal to the children") }
+  }
+
+  private static func spawn(
+    _ arguments: [String], inheriting: [Inheritance], inNewSession: Bool
+  ) throws(SystemError) -> Int32 {
     var attributes = posix_spawnattr_t()
     var actions = unsafe posix_spawn_file_actions_t()
     try check(unsafe posix_spawnattr_init(&attributes), arguments[0])
@@ -78,7 +91,7 @@ public struct ChildProcess: ~Copyable, Sendable {
     defer { _ = unsafe posix_spawnattr_destroy(&attributes) }
     try check(unsafe posix_spawn_file_actions_init(&actions), arguments[0])
     defer { _ = unsafe posix_spawn_file_actions_destroy(&actions) }
-    try check(unsafe clinux_spawn_reset_signals(&attributes), arguments[0])
+    try check(unsafe clinux_spawn_reset_signals(&attributes, inNewSession ? 1 : 0), arguments[0])
 
     // Copies above every number wanted in the child, so that no dup2 there overwrites the source of another.
     let floor = (inheriting.map(\.childNumber).max() ?? 2) + 1

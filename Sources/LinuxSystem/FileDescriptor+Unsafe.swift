@@ -29,6 +29,11 @@ public struct FileDescriptor: ~Copyable, Sendable {
     try checked("make a descriptor non-blocking") { clinux_set_nonblocking(rawValue) }
   }
 
+  /// Makes reads and writes wait.
+  public func setBlocking() throws(SystemError) {
+    try checked("make a descriptor blocking") { clinux_set_blocking(rawValue) }
+  }
+
   /// Keeps children from inheriting the descriptor.
   public func setCloseOnExec() throws(SystemError) {
     try checked("keep a descriptor from children") { clinux_set_close_on_exec(rawValue) }

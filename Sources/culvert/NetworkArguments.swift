@@ -131,9 +131,10 @@ struct NetworkArguments: ParsableArguments {
   @Option(
     name: .customLong("guestfwd"),
     help: ArgumentHelp(
-      "Lead a TCP port in the guests' network to a server or a UNIX socket of the host; may be repeated. Without ADDR it "
-        + "is the network's x.x.2.4 (default: none).",
-      valueName: "[tcp]:[addr]:port-tcp:host:port|unix:path"))
+      "Lead a TCP port in the guests' network to a server or a UNIX socket of the host, or to the standard input and "
+        + "output of a command that is started for each connection; may be repeated. Without ADDR it is the network's "
+        + "x.x.2.4 (default: none).",
+      valueName: "[tcp]:[addr]:port-cmd:command|tcp:host:port|unix:path"))
   var guestfwd: [String] = []
 
   @Option(

@@ -20,6 +20,8 @@ struct GuestForwardRuleTests {
     ("::65535-tcp:localhost:22", "tcp:10.0.2.4:65535-tcp:127.0.0.1:22"),
     ("tcp:10.0.578:1-tcp:[::1]:80", "tcp:10.0.2.66:1-tcp:[::1]:80"),
     ("tcp:[fec0::100]:9100-unix:/run/printer", "tcp:[fec0::100]:9100-unix:/run/printer"),
+    ("tcp:10.0.2.100:1234-cmd:netcat 10.10.1.1 4321", "tcp:10.0.2.100:1234-cmd:netcat 10.10.1.1 4321"),
+    ("tcp::25-cmd:sh -c 'cat >&2'", "tcp:10.0.2.4:25-cmd:sh -c 'cat >&2'"),
   ])
   func `a rule in QEMU's syntax is read`(rule: String, canonical: String) throws {
     let forward = try #require(try Self.network([rule]).guestForwards.first)
@@ -46,10 +48,10 @@ struct GuestForwardRuleTests {
   }
 
   @Test(arguments: [
-    ("", "'' is nothing to connect to; give tcp:HOST:PORT or unix:PATH"),
-    ("stdio", "'stdio' is nothing to connect to; give tcp:HOST:PORT or unix:PATH"),
-    ("pipe:/tmp/p", "there is nothing like 'pipe' here; give tcp:HOST:PORT or unix:PATH"),
-    ("chardev:c0", "there is nothing like 'chardev' here; give tcp:HOST:PORT or unix:PATH"),
+    ("", "'' is nothing to connect to; give cmd:COMMAND, tcp:HOST:PORT or unix:PATH"),
+    ("stdio", "'stdio' is nothing to connect to; give cmd:COMMAND, tcp:HOST:PORT or unix:PATH"),
+    ("pipe:/tmp/p", "there is nothing like 'pipe' here; give cmd:COMMAND, tcp:HOST:PORT or unix:PATH"),
+    ("chardev:c0", "there is nothing like 'chardev' here; give cmd:COMMAND, tcp:HOST:PORT or unix:PATH"),
     ("tcp::22", "':22' is not an address and a port, as 127.0.0.1:5555, localhost:5555 or [::1]:5555"),
     (
       "tcp:example.com:22",
@@ -60,6 +62,10 @@ struct GuestForwardRuleTests {
       "tcp:127.0.0.1:22,server=on",
       "a connection is made for each of the guest's; leave out what follows the comma in 'tcp:127.0.0.1:22,server=on'"
     ),
+    ("cmd:", "the command is missing"),
+    ("cmd: # cat", "the command is missing"),
+    ("cmd:echo 'never", "a quotation in 'echo 'never' has no end"),
+    ("cmd:echo \0", "the command holds a zero byte"),
     ("unix:", "the path of a socket has 1 to 107 bytes"),
     ("unix:/" + String(repeating: "x", count: 107), "the path of a socket has 1 to 107 bytes"),
   ])

@@ -138,7 +138,7 @@ private final class LocalServer {
       #expect(try host.peek(flow, 1000).0 == .bytes(1000))
       host.close(flow, abortively: abortively)
       if abortively {
-        let error = #expect(throws: SystemError.self) { _ = try peer.receive() }
+        let error = #expect(throws: SystemError.self) { _ = try peer.receiveNext() }
         #expect(error?.number == ECONNRESET)
       } else {
         #expect(try peer.receiveAll() == [])

@@ -21,8 +21,22 @@ final class Host {
     let queue = try EventQueue()
     sockets = try KernelSockets(
       registrar: queue.registrar, maximumFlows: 1024, peekMode: mode, services: services,
-      scratchLength: scratchLength)
+      commandData: Self.commandData, scratchLength: scratchLength)
     self.queue = queue
+  }
+
+  /// What events of commands that have ended carry.
+  private static let commandData = UInt64.max
+
+  /// How many commands run for flows.
+  var commandCount: Int { sockets.commands.count }
+
+  /// A descriptor that is readable once the command that was started first has ended.
+  func descriptorOfCommand() throws -> FileDescriptor { try sockets.commands.running[0].process.descriptor.duplicate() }
+
+  /// Waits, at most five seconds for each event, until no command runs.
+  func waitForCommands() throws {
+    while commandCount > 0 { try #require(try poll(timeout: .seconds(5)) > 0, "a command does not end") }
   }
 
   /// The name of a new flow.
@@ -38,6 +52,10 @@ final class Host {
   func poll(timeout: Interval = .zero) throws -> Int {
     try queue.wait(into: &events, timeout: timeout)
     for index in 0..<events.count {
+      guard events[index].data != Self.commandData else {
+        sockets.reapCommands()
+        continue
+      }
       let flow = FlowID(rawValue: events[index].data)
       let readiness = sockets.readiness(of: flow, events[index].events)
       told[flow, default: []].formUnion(readiness)

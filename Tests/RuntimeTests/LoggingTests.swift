@@ -71,4 +71,27 @@ struct LoggingTests {
       lines.all[1].hasSuffix(
         "flow 3.1 closed: tcp 10.0.2.15:40000 -> 10.0.2.2:80 (127.0.0.1:80), reset by the peer, 5 B out, 7 B in\n"))
   }
+
+  @Test func `what a guest does not reach is warned of once, and again after it has been there`() {
+    let lines = Lines()
+    var observer = LogObserver(logger: lines.logger(.info))
+    let printer = Endpoint(IPv4Address(10, 0, 2, 100), port: 9100)
+    var flow = FlowSummary(
+      id: FlowID(index: 3, generation: 1), transport: .tcp, guest: Endpoint(IPv4Address(10, 0, 2, 15), port: 40_000),
+      remote: printer, host: printer, service: HostService(0, name: "unix:/run/printer"), isInbound: false,
+      state: .connecting, bytesFromGuest: 0, bytesToGuest: 0)
+    for _ in 0..<3 { observer.closed(flow, end: .failed(.other(2))) }
+    let warning = "unix:/run/printer at 10.0.2.100:9100: No such file or directory\n"
+    #expect(lines.all == ["culvert: warning: guests do not reach \(warning)"])
+    observer.opened(flow)
+    // A connection that fails later, or that the guest gives up, is no failure to reach it.
+    observer.closed(flow, end: .resetByGuest)
+    flow.state = .established
+    observer.closed(flow, end: .failed(.reset))
+    #expect(lines.all.count == 1)
+    #expect(flow.route == "tcp 10.0.2.15:40000 -> 10.0.2.100:9100 (unix:/run/printer)")
+    flow.state = .connecting
+    observer.closed(flow, end: .failed(.refused))
+    #expect(lines.all.count == 2)
+  }
 }

@@ -341,14 +341,20 @@ static inline int clinux_poll_exit(int process, int *cause, int *status) {
   return 1;
 }
 
-/// Prepares attributes that give the child an empty signal mask and every signal's default action.
-static inline int clinux_spawn_reset_signals(posix_spawnattr_t *attributes) {
+#ifndef POSIX_SPAWN_SETSID
+#define POSIX_SPAWN_SETSID 0x80  // glibc 2.26 on, shown only with _GNU_SOURCE
+#endif
+
+/// Prepares attributes that give the child an empty signal mask and every signal's default action,
+/// and if wanted a session of its own.
+static inline int clinux_spawn_reset_signals(posix_spawnattr_t *attributes, int new_session) {
   sigset_t all, none;
   sigfillset(&all);
   sigemptyset(&none);
   int error = posix_spawnattr_setsigdefault(attributes, &all);
   if (error == 0) error = posix_spawnattr_setsigmask(attributes, &none);
-  if (error == 0) error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (new_session ? POSIX_SPAWN_SETSID : 0);
+  if (error == 0) error = posix_spawnattr_setflags(attributes, flags);
   return error;
 }
 
@@ -397,6 +403,11 @@ static inline int clinux_set_close_on_exec(int descriptor) {
 static inline int clinux_set_nonblocking(int descriptor) {
   int flags = fcntl(descriptor, F_GETFL);
   return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
+}
+
+static inline int clinux_set_blocking(int descriptor) {
+  int flags = fcntl(descriptor, F_GETFL);
+  return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK);
 }
 
 /// Gives the calling thread a table of descriptors of its own, with the standard three only (Linux 5.9).

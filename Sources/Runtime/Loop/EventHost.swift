@@ -6,6 +6,8 @@ import Netstack
 protocol EventHost: HostNetwork, ~Copyable {
   /// What an event means for a flow.
   mutating func readiness(of flow: FlowID, _ events: Events) -> HostReadiness
+  /// Forgets the commands that were started for guests' connections and have ended.
+  mutating func reapCommands()
 }
 
 extension KernelSockets: EventHost {}

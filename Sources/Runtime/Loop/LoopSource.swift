@@ -10,6 +10,8 @@ enum LoopSource: UInt8 {
   case resolver
   /// The child process has ended.
   case child
+  /// A command that was started for a guest's connection has ended.
+  case command
 
   private static let mark: UInt64 = 0b11 << 62
 

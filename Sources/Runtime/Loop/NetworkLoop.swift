@@ -206,6 +206,7 @@ extension NetworkLoop where Host: ~Copyable {
     case .mailbox: for request in try mailbox.takeAll() { carryOut(request) }
     case .resolver: followResolver()
     case .child: try reapChild()
+    case .command: stack.host.reapCommands()
     }
   }
 

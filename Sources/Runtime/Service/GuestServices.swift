@@ -15,6 +15,7 @@ struct GuestServices {
       switch rule.target {
       case .tcp(let endpoint): forwards.append(GuestForward(rule.endpoint, to: .endpoint(endpoint)))
       case .unix(let path): append(rule, .unix(path: path))
+      case .command(let command): append(rule, .command(command.words))
       }
     }
   }

@@ -47,7 +47,7 @@ struct Setup: ~Copyable {
     let settings = NetworkSettings(network)
     let host = try KernelSockets(
       registrar: queue.registrar, maximumFlows: settings.maximumFlows, peekMode: PeekMode(options.peek),
-      services: GuestServices(network.guestForwards).addresses)
+      services: GuestServices(network.guestForwards).addresses, commandData: LoopSource.command.data)
     let stack = Stack(
       settings: settings, host: host,
       observer: LogObserver(logger: logger), seed: try ProcessControl.randomSeed())
