@@ -17,14 +17,15 @@ extension NetworkOptions {
       ("restrict", .flag(\.restrict)), ("hostname", .text(\.hostname)), ("domainname", .text(\.domainname)),
       ("dnssearch", .list(\.dnssearch)), ("bootfile", .text(\.bootfile)),
       ("tftp-server-name", .text(\.tftpServerName)), ("lease", .list(\.lease)), ("mtu", .number(\.mtu)),
-      ("hostfwd", .list(\.hostfwd)), ("guestfwd", .list(\.guestfwd)), ("dns-upstream", .text(\.dnsUpstream)),
+      ("hostfwd", .list(\.hostfwd)), ("guestfwd", .list(\.guestfwd)), ("smb", .text(\.smb)),
+      ("smbserver", .text(\.smbserver)), ("dns-upstream", .text(\.dnsUpstream)),
       ("no-host-loopback", .flag(\.noHostLoopback)), ("allow-link-local", .flag(\.allowLinkLocal)),
       ("udp-filtering", .text(\.udpFiltering)),
     ]
   }
 
   /// Options of QEMU's that there is nothing behind yet.
-  private static let unserved: Set = ["tftp", "smb", "smbserver"]
+  private static let unserved: Set = ["tftp"]
 
   /// The names of the options.
   public static var names: [String] { places.map(\.name) }

@@ -43,6 +43,10 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   /// Ports in the guests' network that lead to something of the host's,
   /// `[tcp]:[ADDR]:PORT-cmd:COMMAND|tcp:HOST:PORT|unix:PATH` each.
   public var guestfwd: [String] = []
+  /// The folder that guests find as the share `qemu` of an SMB server; nil for none.
+  public var smb: String?
+  /// The address of that server; nil for the network's x.x.2.4.
+  public var smbserver: String?
   /// The server that the virtual resolver asks, `ADDRESS[:PORT]`; nil for the first of the host's `resolv.conf`.
   public var dnsUpstream: String?
   /// Whether the gateway's address does not lead to the host's loopback; nil for no.

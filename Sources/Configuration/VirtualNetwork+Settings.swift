@@ -25,6 +25,9 @@ extension VirtualNetwork {
       ("dnssearch", .list(searchDomains)), ("mtu", .number(mtu)), ("restrict", .flag(isRestricted)),
       ("hostfwd", .list(forwards.map(\.description))), ("guestfwd", .list(guestForwards.map(\.description))),
     ]
+    if let smbShare {
+      settings += [("smb", .text(smbShare.folder)), ("smbserver", .text("\(smbShare.server)"))]
+    }
     if let upstreamResolver { settings.append(("dns-upstream", .text("\(upstreamResolver)"))) }
     return settings + [
       ("no-host-loopback", .flag(!allowsHostLoopback)), ("allow-link-local", .flag(allowsLinkLocal)),

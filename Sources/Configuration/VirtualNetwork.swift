@@ -22,6 +22,8 @@ public struct VirtualNetwork: Hashable, Sendable {
   public var forwards: [HostForward]
   /// Ports in the guests' network that lead to something of the host's.
   public var guestForwards: [GuestForwardRule]
+  /// A folder that guests find on an SMB server, nil for none.
+  public var smbShare: SMBShare?
   /// The server that the virtual resolver asks, nil for the host's own.
   public var upstreamResolver: Endpoint?
   /// Whether guests reach nothing but the gateway's own services, and answer only those who come by forwards.
@@ -49,6 +51,7 @@ public struct VirtualNetwork: Hashable, Sendable {
     (bootFile, tftpServerName) = try Self.bootNames(options)
     forwards = try Self.forwards(options.hostfwd)
     guestForwards = try Self.guestForwards(options.guestfwd, ipv4, ipv6)
+    smbShare = try SMBShare(options, ipv4, beside: guestForwards)
     upstreamResolver = try options.dnsUpstream.map { text throws(ConfigurationError) in
       guard let server = Endpoint(text, defaultPort: 53), server.port > 0 else {
         throw ConfigurationError("dns-upstream", "'\(text)' is not ADDRESS[:PORT]; write IPv6 with a port as [::1]:53")

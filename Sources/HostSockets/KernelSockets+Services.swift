@@ -19,6 +19,7 @@ extension KernelSockets {
       switch services[service.number] {
       case .unix(let path): try connect(flow, toPath: path)
       case .command(let arguments): try start(arguments, for: flow)
+      case .internetCommand(let arguments): try startOverLoopback(arguments, for: flow)
       }
       return .ready
     } catch {
@@ -43,6 +44,16 @@ extension KernelSockets {
     // Commands do not expect to be told to come back later.
     try theirs.setBlocking()
     try adopt(Socket(ours), as: flow)
+    try commands.start(arguments, on: theirs, for: flow)
+  }
+
+  private mutating func startOverLoopback(_ arguments: [String], for flow: FlowID) throws(SystemError) {
+    let (near, far) = try Socket.loopbackPair().take()
+    let ours = Socket(FileDescriptor(owning: near))
+    let theirs = FileDescriptor(owning: far)
+    try theirs.setBlocking()
+    try prepare(ours)
+    try register(flow, ours, as: .stream, family: .ipv4)
     try commands.start(arguments, on: theirs, for: flow)
   }
 

@@ -291,7 +291,7 @@ extension KernelSockets: HostNetwork {
   // MARK: Sockets
 
   /// What every stream socket is given before it connects or listens.
-  private func prepare(_ socket: borrowing Socket) throws(SystemError) {
+  func prepare(_ socket: borrowing Socket) throws(SystemError) {
     try socket.set(.urgentInline, to: true)
     // The guest's TCP decides when segments go; delaying them again would add to its delay.
     try socket.set(.noDelay, to: true)

@@ -44,6 +44,12 @@ public enum ProcessControl {
     unsafe getenv(name).map { unsafe String(cString: $0) }
   }
 
+  /// The name of the user that this process acts as, nil where the system has none.
+  public static var userName: String? {
+    // SAFETY: the entry is copied at once; nobody beside us asks for one.
+    unsafe getpwuid(geteuid()).map { unsafe String(cString: $0.pointee.pw_name) }
+  }
+
   /// Removes a variable from the environment.
   public static func removeEnvironment(_ name: String) { _ = unsafe unsetenv(name) }
 

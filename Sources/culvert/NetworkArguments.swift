@@ -138,6 +138,19 @@ struct NetworkArguments: ParsableArguments {
   var guestfwd: [String] = []
 
   @Option(
+    name: .customLong("smb"),
+    help: ArgumentHelp(
+      "A folder that guests find as \\\\10.0.2.4\\qemu, and may write to; needs Samba's smbd (default: none).",
+      valueName: "folder"))
+  var smb: String?
+
+  @Option(
+    name: .customLong("smbserver"),
+    help: ArgumentHelp(
+      "The address at which guests find the folder of --smb (default: the network's x.x.2.4).", valueName: "address"))
+  var smbserver: String?
+
+  @Option(
     name: .customLong("dns-upstream"),
     help: ArgumentHelp(
       "The name server that is asked on the guests' behalf (default: the first of /etc/resolv.conf, of which changes "
@@ -184,6 +197,8 @@ struct NetworkArguments: ParsableArguments {
     options.mtu = mtu
     options.hostfwd = hostfwd
     options.guestfwd = guestfwd
+    options.smb = smb
+    options.smbserver = smbserver
     options.dnsUpstream = dnsUpstream
     options.noHostLoopback = noHostLoopback ? true : nil
     options.allowLinkLocal = allowLinkLocal ? true : nil

@@ -71,9 +71,10 @@ import Testing
   func `a command is hung up, with those that it has started, where its connection is reset`(isReset: Bool) throws {
     let path = "/tmp/culvert-test-\(String(try ProcessControl.randomSeed().0, radix: 36))"
     defer { do { try FileSystem.unlink(path) } catch { Issue.record("\(error)") } }
-    // `tail` never ends by itself, and the shell waits for it: only a signal to both ends them.
-    let end = isReset ? "tail -f /dev/null & wait" : "cat >/dev/null; echo peace >\(path)"
-    let (host, flow) = try running("trap 'echo hung up >\(path); exit' HUP; echo ready; \(end)")
+    // `tail` never ends by itself, and the shell waits for it: only a signal to both ends them. It is started before the
+    // trap is set, which a shell between its birth and its program would have, too.
+    let (start, end) = isReset ? ("tail -f /dev/null &", "wait") : ("", "cat >/dev/null; echo peace >\(path)")
+    let (host, flow) = try running("\(start) trap 'echo hung up >\(path); exit' HUP; echo ready; \(end)")
     #expect(try read(6, from: flow, of: host) == "ready\n")
     host.close(flow, abortively: isReset)
     try host.waitForCommands()
@@ -131,5 +132,20 @@ import Testing
     try queue.registrar.add(watch.rawValue, for: .readable, data: 0)
     try queue.wait(into: &buffer, timeout: .zero)
     #expect(buffer.count == 1)
+  }
+
+  @Test func `a command that looks who is there finds a connection over the loopback`() throws {
+    let host = try Host(services: [.internetCommand(["cat"])])
+    let flow = host.newFlow()
+    #expect(host.connect(flow, toService: 0) == .ready)
+    let ends = (try Socket.localAddress(of: host.number(of: flow)), try Socket.peerAddress(of: host.number(of: flow)))
+    #expect(ends.0.endpoint?.address == IPAddress(.loopback as IPv4Address))
+    #expect(ends.1.endpoint?.address == IPAddress(.loopback as IPv4Address))
+    #expect(host.send(flow, Array("the end\n".utf8)) == .accepted(8))
+    host.finishWriting(flow)
+    try host.waitForCommands()
+    try host.wait(flow, for: .readClosed)
+    #expect(String(decoding: try host.peekAll(flow).1, as: UTF8.self).hasSuffix("the end\n"))
+    host.close(flow, abortively: false)
   }
 }

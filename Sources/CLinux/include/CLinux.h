@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,6 +19,7 @@
 #include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -433,6 +435,23 @@ static inline int clinux_pipe(int *pair) { return (int)syscall(SYS_pipe2, pair, 
 static inline char **clinux_environment(void) {
   extern char **environ;
   return environ;
+}
+
+/// Removes a folder with everything in it; links are not followed. What goes on being written is met again at most twice.
+static inline int clinux_remove_tree(char *path) {
+  char *paths[] = {path, NULL};
+  int result = -1;
+  for (int round = 0; round < 3 && result != 0; round++) {
+    FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR | FTS_NOSTAT, NULL);
+    if (tree == NULL) return -1;
+    result = 0;
+    for (FTSENT *entry = fts_read(tree); entry != NULL; entry = fts_read(tree)) {
+      if (entry->fts_info == FTS_D || entry->fts_info == FTS_DOT) continue;
+      if (remove(entry->fts_accpath) != 0) result = -1;
+    }
+    fts_close(tree);
+  }
+  return result;
 }
 
 static inline int clinux_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }

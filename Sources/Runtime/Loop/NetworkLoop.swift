@@ -31,6 +31,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   var child: Child?
   /// The ways into the other loops of the process, which are told what signals ask for.
   var companions: [Mailbox] = []
+  /// The server of the network's SMB share, whose files live as long as the network.
+  var samba: SambaServer?
   /// The host's name servers, where the network follows them.
   var resolver: ResolverWatch?
 

@@ -44,10 +44,13 @@ struct Setup: ~Copyable {
     let signals = try SignalQueue(takingSignals ? Signals.all : [])
     let queue = try EventQueue()
     let links = try openLinks(addresses, registrar: queue.registrar)
-    let settings = NetworkSettings(network)
+    let samba = try network.smbShare.map { try SambaServer(sharing: $0.folder) }
+    let services = GuestServices(network, smbCommand: samba?.command ?? [])
+    var settings = NetworkSettings(network)
+    settings.guestForwards = services.forwards
     let host = try KernelSockets(
       registrar: queue.registrar, maximumFlows: settings.maximumFlows, peekMode: PeekMode(options.peek),
-      services: GuestServices(network.guestForwards).addresses, commandData: LoopSource.command.data)
+      services: services.addresses, commandData: LoopSource.command.data)
     let stack = Stack(
       settings: settings, host: host,
       observer: LogObserver(logger: logger), seed: try ProcessControl.randomSeed())
@@ -65,6 +68,8 @@ struct Setup: ~Copyable {
     if let ipv6 = network.ipv6 {
       logger.info("network \(ipv6.prefix), gateway \(ipv6.gateway), name server \(ipv6.resolver)")
     }
+    loop.samba = samba
+    if let share = network.smbShare { logger.info("guests find \(share.folder) at \\\\\(share.server)\\qemu") }
     for rule in network.guestForwards { logger.info("guests find \(rule.target) at \(rule.endpoint)") }
     return loop
   }
@@ -189,7 +194,6 @@ extension NetworkSettings {
     (bootFile, tftpServerName) = (network.bootFile, network.tftpServerName)
     domainName = network.domainName
     searchDomains = network.searchDomains
-    guestForwards = GuestServices(network.guestForwards).forwards
     isRestricted = network.isRestricted
     allowsHostLoopback = network.allowsHostLoopback
     allowsLinkLocal = network.allowsLinkLocal
