@@ -113,6 +113,7 @@ extension PlainUDP {
     ]
     switch destinationPort {
     case 68: return ports + dhcpFields
+    case 546: return ports + dhcpv6Fields
     default: return ports + [AnswerField("udp.payload", payload.hex)]
     }
   }
@@ -136,6 +137,25 @@ extension PlainUDP {
       rest = rest.dropFirst(Int(length))
     }
     return fields + [AnswerField("dhcp.options", codes.joined(separator: ","))]
+  }
+
+  /// RFC 8415 section 8.
+  private var dhcpv6Fields: [AnswerField] {
+    guard payload.count >= 4 else { return [AnswerField("dhcpv6", payload.hex)] }
+    var fields = [
+      AnswerField("dhcpv6.type", payload[0]), AnswerField("dhcpv6.transaction", payload[1..<4].hex),
+    ]
+    var rest = payload[4...]
+    while rest.count >= 4 {
+      let header = Array(rest.prefix(4))
+      let (code, length) = (Int(header[0]) << 8 | Int(header[1]), Int(header[2]) << 8 | Int(header[3]))
+      rest = rest.dropFirst(4)
+      let value = rest.prefix(length)
+      // The URL of a boot file is text.
+      fields.append(AnswerField("dhcpv6.option.\(code)", code == 59 ? value.text : value.hex))
+      rest = rest.dropFirst(length)
+    }
+    return fields
   }
 }
 

@@ -7,13 +7,16 @@ extension ProbedNetwork {
     [
       ProbedNetwork(
         options: "hostname=guest,domainname=a.test,dnssearch=a.test,dnssearch=b.test,bootfile=served.txt",
-        probes: arp + echo + transports + dns + discovery + dhcp),
+        probes: arp + echo + transports + dns + discovery + dhcpv6 + dhcp),
       ProbedNetwork(
         options: "hostfwd=tcp::4022-:22,hostfwd=udp::4053-:53", probes: forwards),
       ProbedNetwork(options: "restrict=on,hostfwd=tcp::4022-:22", probes: restricted),
       ProbedNetwork(
         options: "net=10.0.2.0/25,dns=10.0.2.10,dhcpstart=10.0.2.50",
         probes: [Probe("dhcp discover, other network", DHCPQuestion(type: 1).frame)]),
+      ProbedNetwork(
+        options: "guestfwd=tcp:10.0.2.100:80-tcp:127.0.0.1:\(ParityHost.echoPort)",
+        probes: guestForwards),
     ]
   }
 
@@ -46,24 +49,7 @@ extension ProbedNetwork {
       Probe("tcp closed", .ipv4(to: gateway, .segment(.syn, from: ProbePort.tcp, to: 9)), late: 1),
       Probe("tcp .3 but not DNS", .ipv4(to: resolver, .segment(.syn, from: ProbePort.tcp, to: 9)), late: 1),
       Probe("tcp stray ACK", .ipv4(to: gateway, .segment(.ack, from: ProbePort.tcp + 1, to: echoPort))),
-      Probe("tcp echo") { conversation in
-        let port = ProbePort.tcp + 2
-        let greeting = try conversation.ask(
-          .ipv4(to: gateway, .segment(.syn, from: port, to: echoPort)), late: 1)
-        guard case .tcp(let synAck)? = greeting?.payload else { return }
-        // The answers until here are another probe's.
-        conversation.begin()
-        let data = PlainPayload.segment(
-          [.ack, .psh], from: port, to: echoPort, sequence: 1001, acknowledging: synAck.sequence + 1,
-          Array("ping".utf8))
-        // The acknowledgment may come alone or with the echo, as time has it.
-        var answer = try conversation.ask(.ipv4(to: gateway, data), late: 1)
-        while case .tcp(let segment)? = answer?.payload, segment.payload.isEmpty {
-          conversation.begin()
-          answer = try conversation.listen(late: 1)
-        }
-        try conversation.tell(.ipv4(to: gateway, .segment(.rst, from: port, to: echoPort, sequence: 1005)))
-      },
+      Probe("tcp echo") { try echo(at: gateway, echoPort, from: ProbePort.tcp + 2, &$0) },
       Probe("udp echo", .ipv4(to: gateway, .udp(ProbePort.udp, echoPort, Array("ping".utf8))), late: 1),
       Probe("udp closed", .ipv4(to: gateway, .udp(ProbePort.udp + 1, 9, Array("ping".utf8))), late: 1),
       Probe("udp .3 but not DNS", .ipv4(to: resolver, .udp(ProbePort.udp + 2, 5353, Array("ping".utf8))), late: 1),
@@ -119,6 +105,36 @@ extension ProbedNetwork {
         to: gateway,
         .segment([.rst, .ack], from: 22, to: syn.sourcePort, sequence: 0, acknowledging: syn.sequence + 1)))
     _ = try client.waitForExit(seconds: 10)
+  }
+
+  private static var guestForwards: [Probe] {
+    let given = IPv4Address(10, 0, 2, 100)
+    return [
+      Probe("guestfwd, arp .100", .arpRequest(for: given)),
+      Probe("guestfwd, ping .100", .ipv4(to: given, .echo())),
+      Probe("guestfwd, server") { try echo(at: given, 80, from: ProbePort.tcp, &$0) },
+      Probe("guestfwd, another port", .ipv4(to: given, .segment(.syn, from: ProbePort.tcp + 2, to: 81)), late: 1),
+      Probe("guestfwd, udp", .ipv4(to: given, .udp(ProbePort.udp, 80, [1])), late: 1),
+    ]
+  }
+
+  /// A connection to a server that sends back what it gets.
+  private static func echo(
+    at address: IPv4Address, _ remote: UInt16, from port: UInt16, _ conversation: inout Conversation
+  ) throws {
+    let greeting = try conversation.ask(.ipv4(to: address, .segment(.syn, from: port, to: remote)), late: 1)
+    guard case .tcp(let synAck)? = greeting?.payload, synAck.flags.contains(.syn) else { return }
+    // The handshake's options are another probe's.
+    conversation.begin()
+    let data = PlainPayload.segment(
+      [.ack, .psh], from: port, to: remote, sequence: 1001, acknowledging: synAck.sequence + 1, Array("ping".utf8))
+    // The acknowledgment may come alone or with the echo, as time has it.
+    var answer = try conversation.ask(.ipv4(to: address, data), late: 1)
+    while case .tcp(let segment)? = answer?.payload, segment.payload.isEmpty {
+      conversation.begin()
+      answer = try conversation.listen(late: 1)
+    }
+    try conversation.tell(.ipv4(to: address, .segment(.rst, from: port, to: remote, sequence: 1005)))
   }
 
   private static var restricted: [Probe] {

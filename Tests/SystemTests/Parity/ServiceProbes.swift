@@ -28,4 +28,19 @@ extension ProbedNetwork {
       },
     ]
   }
+
+  static var dhcpv6: [Probe] {
+    let client: [UInt8] = [0, 1, 0, 10, 0, 3, 0, 1, 0x52, 0x54, 0, 0x12, 0x34, 0x56]
+    let wishes: [UInt8] = [0, 6, 0, 6, 0, 23, 0, 24, 0, 59]
+    let association: [UInt8] = [0, 3, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    func question(_ type: UInt8, _ options: [UInt8]) -> PlainFrame {
+      .ipv6(
+        from: ProbeAddress.guestLinkLocal, to: ProbeAddress.allServers,
+        .udp(546, 547, [type, 0xaa, 0xbb, 0xcc] + options))
+    }
+    return [
+      Probe("dhcpv6 information-request", question(11, client + wishes)),
+      Probe("dhcpv6 solicit", question(1, client + wishes + association)),
+    ]
+  }
 }
