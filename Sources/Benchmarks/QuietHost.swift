@@ -65,4 +65,7 @@ struct QuietHost: HostNetwork, ~Copyable {
   ) -> HostWrite { .accepted(datagrams.count) }
 
   func takeError(_ flow: FlowID, quote: inout MutableSpan<UInt8>) -> HostFailure? { nil }
+
+  func openFile(_ flow: FlowID, named name: Span<UInt8>) -> HostFileOpen { .failed(.notFound) }
+  func readFile(_ flow: FlowID, at offset: UInt64, into regions: inout ByteRegions) -> HostRead { .endOfStream }
 }

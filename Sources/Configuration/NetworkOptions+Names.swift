@@ -16,16 +16,13 @@ extension NetworkOptions {
       ("ipv6-host", .text(\.ipv6Host)), ("ipv6-dns", .text(\.ipv6Dns)),
       ("restrict", .flag(\.restrict)), ("hostname", .text(\.hostname)), ("domainname", .text(\.domainname)),
       ("dnssearch", .list(\.dnssearch)), ("bootfile", .text(\.bootfile)),
-      ("tftp-server-name", .text(\.tftpServerName)), ("lease", .list(\.lease)), ("mtu", .number(\.mtu)),
-      ("hostfwd", .list(\.hostfwd)), ("guestfwd", .list(\.guestfwd)), ("smb", .text(\.smb)),
-      ("smbserver", .text(\.smbserver)), ("dns-upstream", .text(\.dnsUpstream)),
+      ("tftp-server-name", .text(\.tftpServerName)), ("tftp", .text(\.tftp)), ("lease", .list(\.lease)),
+      ("mtu", .number(\.mtu)), ("hostfwd", .list(\.hostfwd)), ("guestfwd", .list(\.guestfwd)),
+      ("smb", .text(\.smb)), ("smbserver", .text(\.smbserver)), ("dns-upstream", .text(\.dnsUpstream)),
       ("no-host-loopback", .flag(\.noHostLoopback)), ("allow-link-local", .flag(\.allowLinkLocal)),
       ("udp-filtering", .text(\.udpFiltering)),
     ]
   }
-
-  /// Options of QEMU's that there is nothing behind yet.
-  private static let unserved: Set = ["tftp"]
 
   /// The names of the options.
   public static var names: [String] { places.map(\.name) }
@@ -35,9 +32,6 @@ extension NetworkOptions {
     if name == "ip" { return try take("net", value + "/24", path: path) }  // QEMU's, from before `net`.
     if name == "ipv6-net" { return try takeIPv6Network(value, path) }
     guard let place = Self.places.first(where: { $0.name == name })?.place else {
-      guard !Self.unserved.contains(name) else {
-        throw ConfigurationError(path, "'\(value)' is a service that Culvert does not have yet; leave it out")
-      }
       throw ConfigurationError(path, "there is no such option; give \(Self.names.joined(separator: ", "))")
     }
     switch place {

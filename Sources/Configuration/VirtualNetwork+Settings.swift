@@ -18,7 +18,8 @@ extension VirtualNetwork {
       ]
     }
     let names = [
-      ("hostname", hostname), ("domainname", domainName), ("bootfile", bootFile), ("tftp-server-name", tftpServerName),
+      ("hostname", hostname), ("domainname", domainName), ("bootfile", bootFile), ("tftp", tftpFolder),
+      ("tftp-server-name", tftpServerName),
     ]
     settings += names.filter { !$0.1.isEmpty }.map { ($0, .text($1)) }
     settings += [

@@ -14,6 +14,8 @@ public struct VirtualNetwork: Hashable, Sendable {
   public var searchDomains: [String]
   /// The file to boot that DHCP names, empty for none.
   public var bootFile: String
+  /// The folder whose files guests may fetch by TFTP, empty for none.
+  public var tftpFolder: String
   /// The name of the TFTP server that DHCP gives to guests, empty for none.
   public var tftpServerName: String
   /// The longest IP packet that guests are advised to send, in bytes.
@@ -49,6 +51,7 @@ public struct VirtualNetwork: Hashable, Sendable {
     (ipv4, ipv6) = try Self.families(options, mtu: mtu)
     (hostname, domainName, searchDomains) = try Self.names(options)
     (bootFile, tftpServerName) = try Self.bootNames(options)
+    tftpFolder = options.tftp ?? ""
     forwards = try Self.forwards(options.hostfwd)
     guestForwards = try Self.guestForwards(options.guestfwd, ipv4, ipv6)
     smbShare = try SMBShare(options, ipv4, beside: guestForwards)

@@ -53,25 +53,28 @@ public struct KernelSockets: ~Copyable {
   var rawIdentifiers = IdentifierSet()
   /// The commands that run for connections.
   var commands: RunningCommands
+  /// The files that are served to guests, nil for none.
+  let files: FileTree?
   /// A descriptor to give up when all are used, so that a waiting connection can be taken and refused.
   var spare: Int32
 
   /// Makes a network whose events go to the queue behind `registrar`.
   ///
   /// `maximumFlows` is the number of flow indices, as in the stack's settings; `services` is what is behind each
-  /// `HostService`, by its number. After an event with `commandData` a command has ended: `reapCommands` is due.
+  /// `HostService`, by its number; `files` are those that guests may read. After an event with `commandData` a command
+  /// has ended: `reapCommands` is due.
   public init(
     registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode = .automatic, services: [ServiceAddress] = [],
-    commandData: UInt64 = .max
+    files: consuming FileTree? = nil, commandData: UInt64 = .max
   ) throws(SystemError) {
     try self.init(
-      registrar: registrar, maximumFlows: maximumFlows, peekMode: peekMode, services: services,
+      registrar: registrar, maximumFlows: maximumFlows, peekMode: peekMode, services: services, files: files,
       commandData: commandData, scratchLength: MessageScratch.defaultIgnoredLength)
   }
 
   init(
     registrar: EventRegistrar, maximumFlows: Int, peekMode: PeekMode, services: [ServiceAddress] = [],
-    commandData: UInt64 = .max, scratchLength: Int
+    files: consuming FileTree?, commandData: UInt64 = .max, scratchLength: Int
   ) throws(SystemError) {
     let usesPeekOffset = peekMode.usesOffset()
     let spare = try FileDescriptor.open(reading: "/dev/null").take()
@@ -80,6 +83,7 @@ public struct KernelSockets: ~Copyable {
     commands = RunningCommands(registrar: registrar, data: commandData)
     self.usesPeekOffset = usesPeekOffset
     self.spare = spare
+    self.files = files
     table = SocketTable(capacity: maximumFlows)
     scratch = MessageScratch(ignoredLength: scratchLength)
   }
@@ -281,7 +285,7 @@ extension KernelSockets: HostNetwork {
     case (.stream, false), (.localStream, false): discardUnread(flow)
     // A UNIX socket has no reset of its own: its peer is told of one by what was left unread.
     case (.localStream, true), (.none, _), (.streamListener, _), (.datagrams, _), (.datagramListener, _), (.echo, _),
-      (.rawEcho, _):
+      (.rawEcho, _), (.file, _):
       break
     }
     forget(flow)

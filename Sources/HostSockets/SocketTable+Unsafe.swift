@@ -11,6 +11,8 @@ struct SocketState {
     case echo
     /// A raw socket for echo, of which the kernel knows nothing but a filter.
     case rawEcho
+    /// A regular file, of which there are no events.
+    case file
   }
 
   /// The descriptor, -1 for none.

@@ -101,6 +101,13 @@ struct NetworkArguments: ParsableArguments {
   var bootfile: String?
 
   @Option(
+    name: .customLong("tftp"),
+    help: ArgumentHelp(
+      "The folder whose files guests may fetch, read only, by TFTP from the gateway (default: none).",
+      valueName: "folder"))
+  var tftp: String?
+
+  @Option(
     name: .customLong("tftp-server-name"),
     help: ArgumentHelp(
       "The name of the TFTP server that DHCP gives to guests, besides the gateway's address (default: none)."))
@@ -192,6 +199,7 @@ struct NetworkArguments: ParsableArguments {
     options.domainname = domainname
     options.dnssearch = dnssearch
     options.bootfile = bootfile
+    options.tftp = tftp
     options.tftpServerName = tftpServerName
     options.lease = lease
     options.mtu = mtu

@@ -76,7 +76,7 @@ struct QEMUAttachmentTests {
   @Test(arguments: [
     ("-netdev user", "-netdev user: 'id' is missing"),
     ("-nic user,nett=x", "user.nett: there is no such option"),
-    ("-nic user,tftp=/srv", "user.tftp: '/srv' is a service that Culvert does not have yet"),
+    ("-nic user,samba=/srv", "user.samba: there is no such option"),
   ])
   func `what cannot be taken over is refused with its name`(given: String, start: String) throws {
     let line = try QEMUCommandLine(["qemu-system-x86_64"] + given.split(separator: " ").map(String.init))

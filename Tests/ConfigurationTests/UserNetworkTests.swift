@@ -43,7 +43,6 @@ struct UserNetworkTests {
     ("user,nett=10.0.2.0", "user.nett: there is no such option; give ipv4, ipv6, net, "),
     ("user,ipv4=maybe", "user.ipv4: 'maybe' is not on or off"),
     ("user,ipv6-prefixlen=x", "user.ipv6-prefixlen: 'x' is not a number"),
-    ("user,tftp=/srv", "user.tftp: '/srv' is a service that Culvert does not have yet"),
   ])
   func `a wrong string is refused with the option's name`(text: String, start: String) {
     #expect {

@@ -16,11 +16,12 @@ final class Host {
   private var slots = SlotBuffer(capacity: 4 << 20, prefixLength: 0)
 
   init(
-    _ mode: PeekMode = .automatic, services: [ServiceAddress] = [], scratchLength: Int = 256 * 1024
+    _ mode: PeekMode = .automatic, services: [ServiceAddress] = [], files: consuming FileTree? = nil,
+    scratchLength: Int = 256 * 1024
   ) throws {
     let queue = try EventQueue()
     sockets = try KernelSockets(
-      registrar: queue.registrar, maximumFlows: 1024, peekMode: mode, services: services,
+      registrar: queue.registrar, maximumFlows: 1024, peekMode: mode, services: services, files: files,
       commandData: Self.commandData, scratchLength: scratchLength)
     self.queue = queue
   }
@@ -144,12 +145,21 @@ final class Host {
 
   /// Peeks at up to `count` bytes behind `skipping`, scattered into pieces of `piece` bytes.
   func peek(_ flow: FlowID, skipping: Int = 0, _ count: Int, piece: Int = 1000) throws -> (HostRead, [UInt8]) {
+    try scatter(count, piece: piece) { sockets, regions in
+      sockets.receive(flow, skipping: skipping, into: &regions)
+    }
+  }
+
+  /// Has `body` read up to `count` bytes, scattered into pieces of `piece` bytes.
+  private func scatter(
+    _ count: Int, piece: Int, _ body: (inout KernelSockets, inout ByteRegions) -> HostRead
+  ) throws -> (HostRead, [UInt8]) {
     let request = SlotRequest(
       port: .first, maximumSlots: (count + piece - 1) / piece, headerLength: 0, payloadLength: piece)
     guard let run = slots.reserve(request) else { throw SystemError(0, "lend slots") }
     var regions = slots.payload(of: run)
     regions.truncate(toByteCount: count)
-    let read = sockets.receive(flow, skipping: skipping, into: &regions)
+    let read = body(&sockets, &regions)
     var bytes: [UInt8] = []
     if case .bytes(let received) = read {
       for index in 0..<regions.count {
@@ -193,6 +203,17 @@ final class Host {
       case .failed(let error): throw error
       }
     }
+  }
+
+  // MARK: Files
+
+  func openFile(_ flow: FlowID, _ name: String) -> HostFileOpen { sockets.openFile(flow, named: Array(name.utf8).span) }
+
+  /// Reads up to `count` bytes of a file from `offset` on, scattered into pieces of `piece` bytes.
+  func readFile(
+    _ flow: FlowID, at offset: UInt64 = 0, _ count: Int, piece: Int = 1000
+  ) throws -> (HostRead, [UInt8]) {
+    try scatter(count, piece: piece) { sockets, regions in sockets.readFile(flow, at: offset, into: &regions) }
   }
 
   // MARK: Datagrams

@@ -43,7 +43,7 @@ struct ConfigurationFileTests {
     ("log-level = \"loud\"", "f: log-level: 'loud' is not one of error, warning, info, debug, trace"),
     ("[network]\nnet = \"10.0.0.0/8\"", "f: network: a table is not wanted here"),
     ("hostfwd = [[\"a\"]]", "f: hostfwd: an array in an array means nothing here"),
-    ("tftp = \"/srv\"", "f: tftp: '/srv' is a service that Culvert does not have yet"),
+    ("samba = \"/srv\"", "f: samba: there is no such option"),
   ])
   func `a mistake is told with the file and the option`(text: String, start: String) {
     #expect {

@@ -40,6 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "CLinuxFiles.h"
 #include "CLinuxMessages.h"
 
 #include <linux/errqueue.h>

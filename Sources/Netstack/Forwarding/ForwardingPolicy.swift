@@ -26,6 +26,7 @@ enum LocalService: Hashable {
   case dhcp
   case dhcpv6
   case dns
+  case tftp
 }
 
 /// The reasons of an ICMP refusal; each has a code in both families.
@@ -84,6 +85,7 @@ struct ForwardingPolicy {
     if serviceAddresses.contains(IPAddress(address)) { return refused(transport) }
     if address == settings.ipv4Resolver { return resolver(transport, destination.port) }
     if address == settings.ipv4Gateway {
+      if servesFiles(transport, destination.port) { return .local(.tftp) }
       return settings.allowsHostLoopback
         ? .connect(Endpoint(.loopback, port: destination.port)) : refused(transport)
     }
@@ -101,6 +103,7 @@ struct ForwardingPolicy {
     }
     if address == settings.ipv6Resolver { return resolver(transport, destination.port) }
     if address == settings.ipv6Gateway {
+      if servesFiles(transport, destination.port) { return .local(.tftp) }
       return settings.allowsHostLoopback
         ? .connect(Endpoint(IPAddress(.loopback as IPv6Address), port: destination.port)) : refused(transport)
     }
@@ -121,6 +124,11 @@ struct ForwardingPolicy {
     guard port == Port.dns else { return refused(transport) }
     if transport == .udp { return .local(.dns) }
     return resolvers.first.map { .connect($0) } ?? .reset
+  }
+
+  /// Without files of its own the gateway's TFTP port is the host's loopback's, as any other.
+  private func servesFiles(_ transport: Transport, _ port: UInt16) -> Bool {
+    settings.servesFiles && transport == .udp && port == TFTPPort.server
   }
 
   private func refused(_ transport: Transport) -> Verdict { transport == .tcp ? .reset : .reject(.port) }

@@ -67,7 +67,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         let (_, slot) = findForwardedFlow(listeners[slot].forward, client: client)
       else { return }
       self.report(report, failure, udp: slot, at: now, into: &sink)
-    case .tcp, .dns, nil: break
+    case .tcp, .transfer, .dns, nil: break
     }
   }
 

@@ -30,6 +30,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       case .tcp(let slot): enqueue(id, slot)
       case .udp(let slot): enqueueUDP(id, slot)
       case .echo(let slot): enqueueEcho(id, slot)
+      case .transfer(let slot): enqueueTransfer(id, slot)
       case .listener(let slot): enqueueListener(id, slot)
       case .dns, nil: break
       }
@@ -63,6 +64,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .echo(let slot):
       guard echo[slot].guest.address == guest else { return false }
       discardDatagrams(of: id)
+    case .transfer(let slot):
+      guard transfers[slot].guest.address == guest else { return false }
+      forgetTransfer(slot, .failed(.hostUnreachable))
     case .listener(let slot):
       guard listeners[slot].forward.guest.address == guest else { return false }
       discardDatagrams(of: id)

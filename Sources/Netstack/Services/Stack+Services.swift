@@ -86,20 +86,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     into sink: inout Sink
   ) {
     let path = GuestPath(neighbor: 0, port: port, hardware: hardware, mtu: defaultMTU)
-    let length = UDPHeader.length + byteCount
-    let ip = packetHeader(path, from: source.address, to: destination.address, .udp, payloadLength: length)
-    var udp = UDPHeader(sourcePort: source.port, destinationPort: destination.port, length: length)
-    udp.checksum = checksum(
-      of: udp, from: source.address, to: destination.address, payload: message.span.extracting(0..<byteCount))
-    let headerLength = ip.length + UDPHeader.length
-    let slot = SlotRequest(port: port, headerLength: headerLength, payloadLength: byteCount)
-    guard let run = reserve(slot, in: &sink) else { return drop(.linkFull, on: port) }
-    var regions = sink.payload(of: run)
-    _ = regions.write(message.span.extracting(0..<byteCount))
-    var bytes = sink.header(0, of: run)
-    ip.write(to: &bytes)
-    udp.write(to: &bytes, at: ip.length)
-    commit(run, on: port, headerLength: headerLength, payload: byteCount, into: &sink)
+    if !sendMessage(byteCount, from: source, to: destination, by: path, into: &sink) { drop(.linkFull, on: port) }
   }
 }
 

@@ -40,6 +40,7 @@ enum FlowSlot: Equatable {
   case tcp(UInt32)
   case udp(UInt32)
   case echo(UInt32)
+  case transfer(UInt32)
   case listener(UInt32)
   /// Something of the virtual resolver's, see `DNSPlace`.
   case dns(UInt32)
@@ -53,7 +54,7 @@ enum FlowSlot: Equatable {
 struct FlowTable: ~Copyable {
   /// 48 bytes: the small fields fill what the key leaves of its last word.
   struct Entry {
-    private enum Kind: UInt8 { case none, tcp, udp, echo, listener, dns }
+    private enum Kind: UInt8 { case none, tcp, udp, echo, transfer, listener, dns }
 
     var key: FlowKey?
     private var kind = Kind.none
@@ -72,6 +73,7 @@ struct FlowTable: ~Copyable {
         case .tcp: .tcp(place)
         case .udp: .udp(place)
         case .echo: .echo(place)
+        case .transfer: .transfer(place)
         case .listener: .listener(place)
         case .dns: .dns(place)
         }
@@ -82,6 +84,7 @@ struct FlowTable: ~Copyable {
         case .tcp(let place): (kind, self.place) = (.tcp, place)
         case .udp(let place): (kind, self.place) = (.udp, place)
         case .echo(let place): (kind, self.place) = (.echo, place)
+        case .transfer(let place): (kind, self.place) = (.transfer, place)
         case .listener(let place): (kind, self.place) = (.listener, place)
         case .dns(let place): (kind, self.place) = (.dns, place)
         }

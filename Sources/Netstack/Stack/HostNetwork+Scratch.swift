@@ -38,4 +38,11 @@ extension HostNetwork where Self: ~Copyable {
     var bytes = quote.mutableSpan
     return takeError(flow, quote: &bytes)
   }
+
+  /// Opens the file whose name lies in `range` of `message`.
+  mutating func openFile(
+    _ flow: FlowID, named range: Range<Int>, in message: borrowing UniqueArray<UInt8>
+  ) -> HostFileOpen {
+    openFile(flow, named: message.span.extracting(range))
+  }
 }

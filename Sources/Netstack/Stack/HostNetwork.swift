@@ -179,6 +179,16 @@ public protocol HostNetwork: ~Copyable {
   /// Takes the oldest failure that waits at a flow of datagrams, of echo or of a stream that is connecting; nil where
   /// there is none. As many bytes of the offending packet as are known go to `quote`; see `HostFailure`.
   mutating func takeError(_ flow: FlowID, quote: inout MutableSpan<UInt8>) -> HostFailure?
+
+  // MARK: Files
+
+  /// Opens a regular file to read, one of those that are served to guests. `name` is a path as a guest gave it, of any
+  /// bytes but zero; one that begins with a slash begins at the root of what is served.
+  mutating func openFile(_ flow: FlowID, named name: Span<UInt8>) -> HostFileOpen
+
+  /// Reads the bytes from `offset` on: fewer than there is room for only where the file ends, or failed, behind them.
+  /// Never `wouldBlock`.
+  mutating func readFile(_ flow: FlowID, at offset: UInt64, into regions: inout ByteRegions) -> HostRead
 }
 
 /// What the host reports of a flow. Edge-triggered: a change, not a state.

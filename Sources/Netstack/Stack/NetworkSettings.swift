@@ -42,6 +42,8 @@ public struct NetworkSettings: Hashable, Sendable {
   public var bootFile = ""
   /// The name of the TFTP server that DHCP gives out (option 66), empty for none.
   public var tftpServerName = ""
+  /// Whether the gateway serves the host's files to guests by TFTP.
+  public var servesFiles = false
   /// The domains to search that DHCP gives out (option 119).
   public var searchDomains: [String] = []
   /// Ports in the guests' network behind which there is something of the host's.

@@ -96,6 +96,8 @@ public enum FlowState: String, Hashable, Sendable {
   case forwarded = "FORWARDED"
   /// The echo requests of one identifier of a guest, and their replies.
   case echo = "ECHO"
+  /// A file on its way to a guest by TFTP.
+  case tftp = "TFTP"
 }
 
 /// A flow as people want to see it in a log or a table.

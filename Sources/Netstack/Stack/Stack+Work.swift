@@ -36,6 +36,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         serviceTCP(id, slot, at: now, into: &sink)
       case .udp(let slot): readDatagrams(id, slot, at: now, into: &sink)
       case .echo(let slot): readEchoes(id, slot, at: now, into: &sink)
+      case .transfer(let slot): serviceTransfer(id, slot, at: now, into: &sink)
       case .listener(let slot): hostReadyListener(id, slot, .readable, at: now, into: &sink)
       case .dns, nil: break
       }
@@ -52,7 +53,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       case .tcp(let slot): deliverPayloads(id, slot, of: batch, at: now)
       case .udp(let slot): sendDatagrams(id, slot, of: batch, at: now, into: &sink)
       case .echo(let slot): sendEchoes(id, slot, of: batch, at: now, into: &sink)
-      case .listener, .dns, nil: break
+      case .transfer, .listener, .dns, nil: break
       }
     }
     touched.removeAll(keepingCapacity: true)
@@ -67,6 +68,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .tcp(let place): timerFiredTCP(id, place, at: now, into: &sink)
     case .udp(let place): endUDP(id, place, .timedOut)
     case .echo(let place): endEcho(id, place, .timedOut)
+    case .transfer(let place): timerFiredTransfer(id, place, at: now)
     case .listener: break
     case .dns(let place): timerFiredDNS(id, DNSPlace(rawValue: place), at: now, into: &sink)
     }
@@ -83,6 +85,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         if neighborPort(of: udp[place].guest.address) == port { endUDP(id, place, .evicted) }
       case .echo(let place):
         if neighborPort(of: echo[place].guest.address) == port { endEcho(id, place, .evicted) }
+      case .transfer(let place):
+        if neighborPort(of: transfers[place].guest.address) == port { forgetTransfer(place, .evicted) }
       // Queries are over before.
       case .listener, .dns: break
       }

@@ -44,6 +44,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   var echo: DatagramFlows<EchoFlow>
   /// Whether the observer knows that the host has no sockets for echo.
   var hasToldOfEcho = false
+  var transfers = TransferTable()
   var listeners: Slab<Listener>
   var reassembler = Reassembler()
   var pool = ReassemblyPool()
@@ -145,6 +146,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     case .echo(let slot): hostReadyEcho(flow, slot, readiness, at: now, into: &sink)
     case .listener(let slot): hostReadyListener(flow, slot, readiness, at: now, into: &sink)
     case .dns(let place): hostReadyDNS(flow, DNSPlace(rawValue: place), readiness, at: now, into: &sink)
+    case .transfer: break  // Files have no events.
     case nil: break  // An event of a flow that ended earlier in this wake-up.
     }
     doWork(at: now, into: &sink)
@@ -195,6 +197,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
       case .tcp(let place): shutDownTCP(id, place, at: now, into: &sink)
       case .udp(let place): endUDP(id, place, .shutDown)
       case .echo(let place): endEcho(id, place, .shutDown)
+      case .transfer(let place): forgetTransfer(place, .shutDown)
       case .listener(let place): endListener(id, place)
       case .dns(let place): shutDownDNS(id, DNSPlace(rawValue: place))
       }
@@ -223,6 +226,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
       case .tcp(let place): body(summary(of: tcp[place], id))
       case .udp(let place): body(summary(of: udp[place], id))
       case .echo(let place): body(summary(of: echo[place], id))
+      case .transfer(let place): body(summary(of: transfers[place]))
       case .listener, .dns: break
       }
     }

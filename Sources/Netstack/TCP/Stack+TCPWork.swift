@@ -298,7 +298,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// The sums of the first `byteCount` bytes of a run's payload, of each segment for itself, to `sums`.
-  private mutating func sumPayloads(of regions: borrowing ByteRegions, size: Int, byteCount: Int) {
+  mutating func sumPayloads(of regions: borrowing ByteRegions, size: Int, byteCount: Int) {
     sums.removeAll(keepingCapacity: true)
     for first in stride(from: 0, to: byteCount, by: size) {
       var sum = InternetChecksum()

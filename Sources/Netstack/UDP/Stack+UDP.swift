@@ -24,6 +24,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       return queue(payload, on: id, slot, to: remote, context, at: now)
     }
     if let (id, slot) = findUDP(guest, remote) { return queue(payload, on: id, slot, to: nil, context, at: now) }
+    if settings.servesFiles {
+      if case (let id, .transfer(let place))? = flows.find(FlowKey(.udp, guest: guest, remote: remote)) {
+        return receiveTransfer(payload, id, place, context, of: batch, at: now, into: &sink)
+      }
+      if refuseStranger(from: guest, to: remote, context, at: now, into: &sink) { return }
+    }
     switch policy.verdict(.udp, to: remote) {
     case .local(.dhcp):
       try receiveDHCP(payload, from: hardware, on: context.port, of: batch, at: now, into: &sink)
@@ -31,6 +37,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       try receiveDHCPv6(payload, context, from: hardware, of: batch, at: now, into: &sink)
     case .local(.dns):
       receiveDNS(payload, from: guest, to: remote, context, of: batch, at: now, into: &sink)
+    case .local(.tftp):
+      receiveTFTP(payload, from: guest, to: remote, context, of: batch, at: now, into: &sink)
     case .drop(let reason):
       drop(reason, on: context.port)
     case .reject(let code):

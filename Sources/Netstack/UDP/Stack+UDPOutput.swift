@@ -19,6 +19,27 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     send(udp.bits, inbox: place, as: ip, by: path, into: &sink)
   }
 
+  /// Sends the first `count` bytes of `message` to a guest in one packet; false where the link has no room.
+  mutating func sendMessage<Sink: FrameSink & ~Copyable>(
+    _ count: Int, from local: Endpoint, to guest: Endpoint, by path: GuestPath, into sink: inout Sink
+  ) -> Bool {
+    let length = UDPHeader.length + count
+    let ip = packetHeader(path, from: local.address, to: guest.address, .udp, payloadLength: length)
+    var udp = UDPHeader(sourcePort: local.port, destinationPort: guest.port, length: length)
+    udp.checksum = checksum(
+      of: udp, from: local.address, to: guest.address, payload: message.span.extracting(0..<count))
+    let headerLength = ip.length + UDPHeader.length
+    let slot = SlotRequest(port: path.port, headerLength: headerLength, payloadLength: count)
+    guard let run = reserve(slot, in: &sink) else { return false }
+    var regions = sink.payload(of: run)
+    _ = regions.write(message.span.extracting(0..<count))
+    var bytes = sink.header(0, of: run)
+    ip.write(to: &bytes)
+    udp.write(to: &bytes, at: ip.length)
+    commit(run, on: path.port, headerLength: headerLength, payload: count, into: &sink)
+    return true
+  }
+
   /// The checksum of a datagram to a guest.
   @inline(__always)
   func checksum(

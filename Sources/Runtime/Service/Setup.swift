@@ -50,7 +50,7 @@ struct Setup: ~Copyable {
     settings.guestForwards = services.forwards
     let host = try KernelSockets(
       registrar: queue.registrar, maximumFlows: settings.maximumFlows, peekMode: PeekMode(options.peek),
-      services: services.addresses, commandData: LoopSource.command.data)
+      services: services.addresses, files: try openFiles(), commandData: LoopSource.command.data)
     let stack = Stack(
       settings: settings, host: host,
       observer: LogObserver(logger: logger), seed: try ProcessControl.randomSeed())
@@ -104,6 +104,16 @@ struct Setup: ~Copyable {
       logger.warning("nobody was told that everything is set up: \(error)")
     }
     ServiceManager.tell("READY=1", logger)
+  }
+
+  /// Opens the folder whose files guests may fetch, nil where there is none to.
+  private func openFiles() throws(ServiceError) -> FileTree? {
+    guard !network.tftpFolder.isEmpty else { return nil }
+    do throws(SystemError) {
+      return try FileTree(path: network.tftpFolder)
+    } catch {
+      throw ServiceError("tftp '\(network.tftpFolder)': \(error.reason); give a folder that can be read")
+    }
   }
 
   private func openLinks(_ addresses: [LinkAddress], registrar: EventRegistrar) throws -> LinkSet {
@@ -192,6 +202,7 @@ extension NetworkSettings {
     mtu = network.mtu
     hostname = network.hostname
     (bootFile, tftpServerName) = (network.bootFile, network.tftpServerName)
+    servesFiles = !network.tftpFolder.isEmpty
     domainName = network.domainName
     searchDomains = network.searchDomains
     isRestricted = network.isRestricted

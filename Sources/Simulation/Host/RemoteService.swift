@@ -71,6 +71,8 @@ public struct HostCalls: Hashable, Sendable {
   public var sentDatagrams = 0
   /// Reads of datagrams.
   public var datagramReceives = 0
+  /// Reads of files.
+  public var fileReads = 0
 
   /// Makes counters at zero.
   public init() {}

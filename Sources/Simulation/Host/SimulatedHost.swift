@@ -29,6 +29,8 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
   public var interfaceMTU = 65_575
   /// How many sockets may be opened yet; nil for no limit.
   public var descriptorsLeft: Int?
+  /// What is served to guests, by path.
+  public var files: [String: SimulatedFile] = [:]
   /// Failures of attempts to listen.
   public var listenFailures: [Endpoint: HostError] = [:]
   /// How often the core has called.
@@ -62,6 +64,8 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
       case listener(Int)
       /// A place in `datagramSockets`.
       case datagrams(Int)
+      /// A name in `files`.
+      case file(String)
     }
     let flow: FlowID
     var kind: Kind
@@ -123,6 +127,7 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
     case .stream(let index): connections[index].readiness
     case .listener(let index): listeners[index].waiting.isEmpty ? [] : .readable
     case .datagrams(let index): datagramSockets[index].readiness
+    case .file: []
     }
   }
 
@@ -183,6 +188,7 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
       for entry in listeners[index].waiting { connections[entry.connection].peerSawReset = true }
     case .datagrams(let index):
       datagramSockets[index].isOpen = false
+    case .file: break
     }
     forget(flow)
   }
