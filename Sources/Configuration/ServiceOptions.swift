@@ -8,6 +8,8 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var readyDescriptor: Int32?
   /// The file to write the process identifier to.
   public var pidFile: String?
+  /// Where the operator's requests are listened for, `unix:PATH`; nil for nowhere.
+  public var control: String?
   /// How much to log.
   public var logLevel = LogLevel.info
   /// How to look at a socket's data beyond what was already looked at.

@@ -25,7 +25,8 @@ public struct StreamAttachment: ~Copyable {
   public let endpoint: StreamEndpoint
   private let port: UInt16
   private let registrar: EventRegistrar
-  private let path: StreamOpening.OwnedPath?
+  /// Removed while the listener is still open: its inode cannot have been given to another file by then.
+  private let path: SocketPath?
   private var listener: Socket?
   private var peer: Socket?
   private var isConnecting = false
@@ -54,18 +55,11 @@ public struct StreamAttachment: ~Copyable {
     self.endpoint = endpoint
     self.port = port
     self.registrar = registrar
-    path = opening.path
+    path = opening.path.take()
     listener = opening.listener.take()
     peer = opening.peer.take()
     isConnecting = peer != nil
     if listener == nil { nextDeadline = now }
-  }
-
-  deinit {
-    guard let path else { return }
-    // While the listener is open, its inode cannot have been given to another file. A path that cannot be removed is
-    // found stale by the next start.
-    do { try FileSystem.unlink(path.name, ifStill: path.identity) } catch {}
   }
 
   /// The number of the connected peer's socket, nil while there is none.

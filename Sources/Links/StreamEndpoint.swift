@@ -1,3 +1,4 @@
+import LinuxSystem
 public import Primitives
 
 /// Where the peer of a stream link is found, or waited for.
@@ -43,10 +44,8 @@ extension LinkError: CustomStringConvertible {
   /// One line: what was tried, on what, and what to do.
   public var description: String {
     switch self {
-    case .pathInUse(let path):
-      "cannot listen on unix:\(path): another process listens there; stop it or choose another path"
-    case .notASocketPath(let path):
-      "cannot listen on unix:\(path): it exists and is not a socket; remove it or choose another path"
+    case .pathInUse(let path): SocketPathError.inUse(path).description
+    case .notASocketPath(let path): SocketPathError.notASocket(path).description
     case .unsuitableDescriptor(let number, let reason):
       "cannot use fd:\(number): \(reason); pass a connected stream socket or a listening one"
     case .refused(let endpoint, let reason):

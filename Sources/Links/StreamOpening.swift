@@ -8,14 +8,8 @@ struct StreamOpening: ~Copyable {
   var listener: Socket?
   /// The peer, on links that were given one.
   var peer: Socket?
-  /// The path that was made, and which file it was then.
-  var path: OwnedPath?
-
-  /// A path made by us, to be removed at the end if it is still the same file.
-  struct OwnedPath {
-    var name: String
-    var identity: FileIdentity
-  }
+  /// The path that was made.
+  var path: SocketPath?
 
   /// Opens what `endpoint` names; nothing yet for a link that connects.
   static func open(_ endpoint: StreamEndpoint) throws(LinkError) -> StreamOpening {
@@ -26,10 +20,12 @@ struct StreamOpening: ~Copyable {
       case .descriptor(let number): return try adopt(number)
       case .connectUnix, .connectTCP: return StreamOpening(listener: nil, peer: nil, path: nil)
       }
-    } catch let error as SystemError {
-      throw .refused(endpoint, reason: error.description)
     } catch let error as LinkError {
       throw error
+    } catch SocketPathError.inUse(let path) {
+      throw .pathInUse(path)
+    } catch SocketPathError.notASocket(let path) {
+      throw .notASocketPath(path)
     } catch {
       throw .refused(endpoint, reason: "\(error)")
     }
@@ -44,51 +40,12 @@ struct StreamOpening: ~Copyable {
     return StreamOpening(listener: socket, peer: nil, path: nil)
   }
 
-  private static func listen(at path: String) throws -> StreamOpening {
-    let socket = try Socket(.stream, for: .path(path))
-    // Only the user who runs this may connect: whoever does is the guest.
-    try socket.setPathPermissions(0o600)
-    if try !bind(socket, to: path) {
-      try removeStale(path)
-      try socket.bind(to: .path(path))
-    }
-    let identity = try FileIdentity(path: path)
+  private static func listen(at name: String) throws -> StreamOpening {
+    let socket = try Socket(.stream, for: .path(name))
+    // Whoever connects is the guest.
+    let path = try SocketPath(binding: socket, to: name)
     try socket.listen()
-    return StreamOpening(listener: socket, peer: nil, path: OwnedPath(name: path, identity: identity))
-  }
-
-  /// Binds the socket; false where the path is taken.
-  private static func bind(_ socket: borrowing Socket, to path: String) throws(SystemError) -> Bool {
-    do throws(SystemError) {
-      try socket.bind(to: .path(path))
-      return true
-    } catch {
-      guard error.number == EADDRINUSE else { throw error }
-      return false
-    }
-  }
-
-  /// Removes a socket path that its listener left behind, having been killed: connecting to it is refused.
-  private static func removeStale(_ path: String) throws {
-    let identity = try FileIdentity(path: path)
-    guard identity.isSocket else { throw LinkError.notASocketPath(path) }
-    switch try errorOfConnecting(to: path) {
-    case ECONNREFUSED: try FileSystem.unlink(path, ifStill: identity)
-    case ENOENT: return
-    // Connected, a queue of clients that is full, a socket of another kind, or another user's: somebody is there.
-    default: throw LinkError.pathInUse(path)
-    }
-  }
-
-  /// The error number with which a connection to `path` fails, 0 where it does not.
-  private static func errorOfConnecting(to path: String) throws(SystemError) -> Int32 {
-    let probe = try Socket(.stream, for: .path(path))
-    do throws(SystemError) {
-      _ = try probe.connect(to: .path(path))
-      return 0
-    } catch {
-      return error.number
-    }
+    return StreamOpening(listener: socket, peer: nil, path: path)
   }
 
   private static func adopt(_ number: Int32) throws -> StreamOpening {

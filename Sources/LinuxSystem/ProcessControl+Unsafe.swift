@@ -38,6 +38,9 @@ public enum ProcessControl {
   /// The number of this process.
   public static var processID: Int32 { getpid() }
 
+  /// The number of the user with whose permissions this process acts.
+  public static var effectiveUser: UInt32 { geteuid() }
+
   /// The value of a variable of the environment.
   public static func environment(_ name: String) -> String? {
     // SAFETY: the string is copied at once; nothing changes the environment beside us.

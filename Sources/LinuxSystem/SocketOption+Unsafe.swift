@@ -105,6 +105,13 @@ extension Socket {
     }
   }
 
+  /// The number of the user at the other end of a UNIX socket (SO_PEERCRED).
+  public func peerUser() throws(SystemError) -> UInt32 {
+    var user: UInt32 = 0
+    try checked("ask who is connected") { unsafe clinux_peer_user(rawValue, &user) }
+    return user
+  }
+
   /// Bytes written that the peer has not acknowledged (SIOCOUTQ).
   public func unacknowledgedByteCount() throws(SystemError) -> Int {
     var count: Int32 = 0

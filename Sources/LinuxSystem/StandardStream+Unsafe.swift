@@ -7,6 +7,9 @@ public enum StandardStream: Int32, Sendable {
   /// Where messages go.
   case error = 2
 
+  /// Whether somebody reads it on a terminal.
+  public var isTerminal: Bool { isatty(rawValue) == 1 }
+
   /// Writes all of `text`, by one system call where the system takes it whole.
   ///
   /// Nothing is told where it cannot be written: there is nobody left to be told.

@@ -40,12 +40,8 @@ extension SystemError: CustomStringConvertible {
   }
 }
 
-extension SystemError: Equatable {
-  /// Equal when the same attempt failed in the same way.
-  public static func == (left: SystemError, right: SystemError) -> Bool {
-    left.number == right.number && left.operation == right.operation && left.subject == right.subject
-  }
-}
+// Equal when the same attempt failed in the same way.
+extension SystemError: Hashable {}
 
 /// Repeats `call` while signals interrupt it.
 /// - Returns: what it returned, negative with the cause in `errno`.

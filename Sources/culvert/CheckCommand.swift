@@ -32,6 +32,9 @@ struct CheckCommand: ParsableCommand {
     var settings: [(name: String, value: SettingValue)] = [("link", .list(links.map(\.description)))]
     settings += network.settings
     if let pidFile = options.pidFile { settings.append(("pid-file", .text(pidFile))) }
+    if let control = options.control {
+      settings.append(("control", .text(try ControlAddress(control).description)))
+    }
     settings.append(("log-level", .text(options.logLevel.rawValue)))
     StandardStream.output.write(settings.map { "\($0) = \($1)\n" }.joined())
   }

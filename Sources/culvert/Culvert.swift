@@ -1,4 +1,5 @@
 import ArgumentParser
+import Runtime
 
 /// The command `culvert`.
 struct Culvert: ParsableCommand {
@@ -21,16 +22,14 @@ struct Culvert: ParsableCommand {
         Serve a guest that is started elsewhere; QEMU's options are printed:
           culvert serve unix:/run/user/1000/net.sock
 
+        Look into one that runs:
+          culvert serve --control unix:ctl.sock unix:net.sock &
+          culvert ctl --socket unix:ctl.sock flows
+
       EXIT STATUS
         0 after a regular end, 1 if something could not be done, 2 for a wrong command line.
         'culvert run' ends with the status of the command that it started.
       """,
     version: Version.current,
-    subcommands: [RunCommand.self, ServeCommand.self, CheckCommand.self])
-}
-
-/// The version of the program.
-enum Version {
-  /// The version as `--version` prints it.
-  static let current = "culvert 0.1.0"
+    subcommands: [RunCommand.self, ServeCommand.self, CheckCommand.self, CtlCommand.self])
 }

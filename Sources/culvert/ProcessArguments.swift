@@ -25,6 +25,12 @@ struct ProcessArguments: ParsableArguments {
   var pidFile: String?
 
   @Option(
+    name: .customLong("control"),
+    help: ArgumentHelp(
+      "Answer 'culvert ctl' on this socket, for the same user only (default: none).", valueName: "unix:path"))
+  var control: String?
+
+  @Option(
     name: .customLong("log-level"),
     help: ArgumentHelp(
       "How much to log: error, warning, info, debug or trace (default: info; with 'run' warning).",
@@ -46,6 +52,7 @@ struct ProcessArguments: ParsableArguments {
     options.links = file?.links ?? []
     options.readyDescriptor = readyDescriptor
     options.pidFile = pidFile ?? file?.pidFile
+    options.control = control ?? file?.control
     options.logLevel = logLevel ?? file?.logLevel ?? defaultLevel
     options.peek = peek
     return options

@@ -49,49 +49,6 @@ private final class LoopUnderTest {
   func run() throws -> LoopEnd { try loop.run() }
 }
 
-/// QEMU's end of a link.
-private final class GuestEnd {
-  private let socket: Socket
-  private var received: [UInt8] = []
-
-  init(_ socket: consuming Socket) { self.socket = socket }
-
-  /// Writes bytes as they are; how many were taken.
-  func write(_ bytes: some Sequence<UInt8>) throws -> Int { try socket.send(Array(bytes).span) ?? 0 }
-
-  /// The frames that have come so far.
-  func frames() throws -> [[UInt8]] {
-    var bytes = [UInt8](repeating: 0, count: 65_536)
-    var span = bytes.mutableSpan
-    while let count = try socket.descriptor.read(into: &span), count > 0 {
-      for index in 0..<count { received.append(span[index]) }
-    }
-    var frames: [[UInt8]] = []
-    var rest = received[...]
-    while rest.count >= 4 {
-      let length = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
-      guard rest.count >= 4 + length else { break }
-      frames.append(Array(rest.dropFirst(4).prefix(length)))
-      rest = rest.dropFirst(4 + length)
-    }
-    return frames
-  }
-
-  /// A framed ARP request for the gateway from the guest with this last byte in its addresses.
-  static func request(from last: UInt8) -> [UInt8] {
-    let (hardware, address): ([UInt8], [UInt8]) = ([0x52, 0x54, 0, 0, 0, last], [10, 0, 2, last])
-    let ethernet = [UInt8](repeating: 0xff, count: 6) + hardware + [0x08, 0x06]
-    let arp = [0, 1, 0x08, 0, 6, 4, 0, 1] + hardware + address + [UInt8](repeating: 0, count: 6) + [10, 0, 2, 2]
-    return [0, 0, 0, UInt8(ethernet.count + arp.count)] + ethernet + arp
-  }
-
-  /// Whether a frame is the gateway's ARP answer to the guest with this last byte.
-  static func isAnswer(_ frame: [UInt8], to last: UInt8) -> Bool {
-    frame.prefix(14) == [0x52, 0x54, 0, 0, 0, last, 0x52, 0x55, 10, 0, 2, 2, 0x08, 0x06]
-      && frame.dropFirst(20).prefix(12) == [0, 2, 0x52, 0x55, 10, 0, 2, 2, 10, 0, 2, 2]
-  }
-}
-
 struct NetworkLoopTests {
   @Test func `a frame that comes in parts is answered once it is whole`() throws {
     let loop = try LoopUnderTest()

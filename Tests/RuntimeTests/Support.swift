@@ -110,7 +110,12 @@ final class Lines: Sendable {
   func append(_ line: String) { storage.withLock { $0.append(line) } }
 
   /// A logger that writes here.
-  func logger(_ level: Logger.Level) -> Logger {
-    Logger(label: "test") { _ in StandardErrorLogHandler(logLevel: level) { self.append($0) } }
+  func logger(_ level: Logger.Level) -> Logger { logger(LogThreshold(level)) }
+
+  /// A logger that writes here as much as `threshold` lets through.
+  func logger(_ threshold: LogThreshold, network: String? = nil) -> Logger {
+    var logger = Logger(label: "test") { _ in StandardErrorLogHandler(threshold: threshold) { self.append($0) } }
+    if let network { logger[metadataKey: StandardErrorLogHandler.networkKey] = "\(network)" }
+    return logger
   }
 }

@@ -246,6 +246,15 @@ static inline const char *clinux_decode_unix(const struct sockaddr_storage *from
 /// What poll reports when the peer has finished (POLLRDHUP, which only _GNU_SOURCE would name), or is gone.
 static inline short clinux_poll_read_closed(void) { return 0x2000; }
 
+/// The user of the process at the other end of a UNIX socket, when it connected or listened (SO_PEERCRED).
+static inline int clinux_peer_user(int socket, uint32_t *user) {
+  struct { pid_t process; uid_t user; gid_t group; } peer;  // `struct ucred`, which only _GNU_SOURCE would declare
+  socklen_t length = sizeof peer;
+  int result = getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+  if (result == 0) *user = peer.user;
+  return result;
+}
+
 /// Bytes that the socket holds and its peer has not acknowledged.
 static inline int clinux_unsent_count(int socket, int *count) { return ioctl(socket, SIOCOUTQ, count); }
 

@@ -15,6 +15,14 @@ public struct QEMUAttachment: Hashable, Sendable {
     case stream(id: String, network: Int)
   }
 
+  /// What the command line calls each network.
+  public var names: [String] {
+    pieces.compactMap { piece in
+      guard case .stream(let id, _) = piece else { return nil }
+      return id
+    }
+  }
+
   init(program: String) { pieces = [.words([program])] }
 
   /// The command line with the streams on `descriptors`, one for each network.

@@ -74,7 +74,7 @@ public enum FlowEnd: Hashable, Sendable {
 }
 
 /// A flow's state, by the names of RFC 9293 section 3.3.2 for TCP.
-public enum FlowState: String, Hashable, Sendable {
+public enum FlowState: String, CaseIterable, Hashable, Sendable {
   /// The host's connect is under way; the guest's SYN is not answered yet.
   case connecting = "CONNECTING"
   case synSent = "SYN-SENT"

@@ -217,18 +217,4 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
 
   /// Whether no flow is left after `shutDown`.
   public var isShutDown: Bool { isShuttingDown && flows.count == 0 }
-
-  /// Calls `body` with each flow, for a log or a table; not on the path of frames.
-  public func forEachFlow(_ body: (FlowSummary) -> Void) {
-    for index in 0..<flows.highWater {
-      guard let id = flows.id(at: index), let slot = flows.slot(of: id) else { continue }
-      switch slot {
-      case .tcp(let place): body(summary(of: tcp[place], id))
-      case .udp(let place): body(summary(of: udp[place], id))
-      case .echo(let place): body(summary(of: echo[place], id))
-      case .transfer(let place): body(summary(of: transfers[place]))
-      case .listener, .dns: break
-      }
-    }
-  }
 }

@@ -8,16 +8,12 @@ import Primitives
 /// count of drops by reason.
 struct LogObserver: Observer {
   private let logger: Logger
-  private let tracesDrops: Bool
   /// The services that could not be reached when they were last wanted, which is not said again and again.
   private var failingServices: Set<HostService> = []
   private var drops = [UInt64](repeating: 0, count: DropReason.allCases.count)
 
   /// Makes an observer that writes to `logger`.
-  init(logger: Logger) {
-    self.logger = logger
-    tracesDrops = logger.logLevel <= .trace
-  }
+  init(logger: Logger) { self.logger = logger }
 
   /// The reasons for which anything was dropped, and how often.
   var dropCounts: [(reason: DropReason, count: UInt64)] {
@@ -26,7 +22,7 @@ struct LogObserver: Observer {
 
   mutating func dropped(_ reason: DropReason, on port: PortID) {
     drops[Int(reason.rawValue)] += 1
-    if tracesDrops { logger.trace("port \(port.rawValue): dropped, \(reason)") }
+    logger.trace("port \(port.rawValue): dropped, \(reason)")
   }
 
   mutating func opened(_ flow: FlowSummary) {

@@ -8,19 +8,28 @@ import Primitives
 /// the seconds since the start. Whatever a guest or a name server put into a message cannot move the cursor or forge
 /// a line: everything that is not printable is escaped here.
 struct StandardErrorLogHandler: LogHandler {
-  var logLevel: Logger.Level
   var metadata: Logger.Metadata = [:]
+  private var threshold: LogThreshold
   private let start = MonotonicClock.now
   private let write: @Sendable (String) -> Void
 
-  /// Makes a handler that lets `logLevel` and what is more important through.
-  init(logLevel: Logger.Level) {
-    self.init(logLevel: logLevel) { StandardStream.error.write($0) }
+  /// The key of the metadata that names the network a message is about.
+  static let networkKey = "network"
+
+  /// Makes a handler that lets through what `threshold` says.
+  init(threshold: LogThreshold) {
+    self.init(threshold: threshold) { StandardStream.error.write($0) }
   }
 
-  init(logLevel: Logger.Level, write: @escaping @Sendable (String) -> Void) {
-    self.logLevel = logLevel
+  init(threshold: LogThreshold, write: @escaping @Sendable (String) -> Void) {
+    self.threshold = threshold
     self.write = write
+  }
+
+  /// How much is logged; set, it is this handler's alone.
+  var logLevel: Logger.Level {
+    get { threshold.level }
+    set { threshold = LogThreshold(newValue) }
   }
 
   subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -36,7 +45,8 @@ struct StandardErrorLogHandler: LogHandler {
       case .warning: "warning: "
       case .error, .critical: "error: "
       }
-    write("culvert: \(prefix)\(event.message.description.printable)\n")
+    let network = metadata[Self.networkKey].map { "\($0): ".printable } ?? ""
+    write("culvert: \(prefix)\(network)\(event.message.description.printable)\n")
   }
 }
 

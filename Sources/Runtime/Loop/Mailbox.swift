@@ -3,9 +3,11 @@ import Netstack
 import Synchronization
 
 /// What other threads may ask of a loop.
-enum LoopRequest: Hashable, Sendable {
+enum LoopRequest: Equatable, Sendable {
   /// Carry out a command of the network; a failure is logged.
   case apply(Command)
+  /// Answer a question.
+  case answer(LoopQuestion)
   /// Log the table of flows.
   case logFlows
   /// End, as after SIGTERM.
@@ -14,7 +16,12 @@ enum LoopRequest: Hashable, Sendable {
 
 /// The way from other threads into a loop: a queue, and a counter that wakes the loop.
 final class Mailbox: Sendable {
-  private let requests = Mutex<[LoopRequest]>([])
+  private struct State {
+    var requests: [LoopRequest] = []
+    var isClosed = false
+  }
+
+  private let state = Mutex(State())
   private let counter: EventCounter
 
   /// Makes an empty mailbox.
@@ -23,19 +30,42 @@ final class Mailbox: Sendable {
   /// The descriptor to watch: readable while requests wait.
   var descriptor: Int32 { counter.descriptor.rawValue }
 
-  /// Hands a request to the loop. From any thread.
+  /// Hands a request to the loop. From any thread. Where the loop has ended, a question gets no answer and anything
+  /// else is void.
   func send(_ request: LoopRequest) throws(SystemError) {
-    requests.withLock { $0.append(request) }
-    try counter.signal()
+    let isClosed = state.withLock { state in
+      if !state.isClosed { state.requests.append(request) }
+      return state.isClosed
+    }
+    guard isClosed else { return try counter.signal() }
+    request.abandon()
   }
 
   /// Takes the requests that wait, in their order.
   func takeAll() throws(SystemError) -> [LoopRequest] {
     // First the counter: a request that arrives in between is taken now, and its signal finds nothing later.
     try counter.reset()
-    return requests.withLock { requests in
-      defer { requests = [] }
-      return requests
+    return take(closing: false)
+  }
+
+  /// Has whoever waits for an answer wait no longer: the loop has ended.
+  func close() {
+    for request in take(closing: true) { request.abandon() }
+  }
+
+  private func take(closing: Bool) -> [LoopRequest] {
+    state.withLock { state in
+      defer { state.requests = [] }
+      if closing { state.isClosed = true }
+      return state.requests
     }
+  }
+}
+
+extension LoopRequest {
+  /// Says that nobody will answer.
+  fileprivate func abandon() {
+    guard case .answer(let question) = self else { return }
+    question.abandon()
   }
 }

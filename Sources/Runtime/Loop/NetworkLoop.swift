@@ -75,6 +75,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
 
   /// Turns until something ends the loop, and then until the stack has ended its flows, or had its time to.
   mutating func run() throws(SystemError) -> LoopEnd {
+    let mailbox = mailbox
+    defer { mailbox.close() }
     while true {
       if let end, stack.isShutDown || now >= end.deadline { return end.cause }
       try turn()
@@ -233,6 +235,7 @@ extension NetworkLoop where Host: ~Copyable {
       } catch {
         logger.error("\(error.words)")
       }
+    case .answer(let question): answer(question)
     case .logFlows: logFlows()
     case .stop: beginEnding(.stopped)
     }
@@ -258,8 +261,9 @@ extension NetworkLoop where Host: ~Copyable {
 
   /// Has the network ask `servers`.
   mutating func setResolvers(_ servers: [Endpoint]) {
-    logger.info("name servers: \(servers.map(\.description).joined(separator: ", "))")
-    carryOut(.apply(.setResolvers(servers)))
+    let command = Command.setResolvers(servers)
+    logger.info("\(command.words)")
+    carryOut(.apply(command))
   }
 
   private mutating func logFlows() {

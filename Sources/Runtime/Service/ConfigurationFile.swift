@@ -10,6 +10,8 @@ public struct ConfigurationFile: Sendable {
   public private(set) var links: [String] = []
   /// The file to write the process identifier to (`pid-file`).
   public private(set) var pidFile: String?
+  /// Where the operator's requests are listened for (`control`).
+  public private(set) var control: String?
   /// How much to log (`log-level`).
   public private(set) var logLevel: LogLevel?
 
@@ -49,6 +51,7 @@ public struct ConfigurationFile: Sendable {
     switch name {
     case "link": links.append(value)
     case "pid-file": pidFile = value
+    case "control": control = value
     case "log-level":
       guard let level = LogLevel(rawValue: value) else {
         let levels = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")

@@ -14,16 +14,22 @@ public enum Service {
   /// What is needed to attach QEMU is written to standard output once everything is set up.
   public static func serve(_ options: ServiceOptions) throws(ServiceError) {
     try ServiceError.wrapping {
-      let setup = try Setup(options)
+      let threshold = LogThreshold(Logger.Level(options.logLevel))
+      let logger = Logger.standardError(threshold)
+      let setup = try Setup(options, logger: logger)
       let inherited = try ServiceManager.takeDescriptors().map { LinkAddress.descriptor($0) }
       let links = try options.links.map { try LinkAddress($0) } + inherited
       guard !links.isEmpty else { throw ServiceError("there is no link to serve; give \(LinkAddress.syntax)") }
       var loop = try setup.makeLoop(links: links)
+      var control = try setup.openControl()
       try Setup.harden()
       let pidFile = try setup.writePIDFile()
       for link in links { printOptions(for: link) }
+      let networks = [setup.controlled("net0", loop.mailbox)]
+      var server = try ControlServer.start(control.take(), networks, threshold, logger)
       setup.reportReady()
       _ = try loop.run()
+      try server.take()?.stop()
       _ = consume pidFile
     }
   }
@@ -41,15 +47,23 @@ public enum Service {
       let attachment = try command.attachment(netdev: netdev, nic: nic)
       var ends = UniqueArray<DescriptorPair>()
       for _ in attachment.networks { ends.append(try Socket.pair(.stream)) }
-      let setup = try Setup(options.serving(attachment, 0))
+      let names = attachment.names
+      let threshold = LogThreshold(Logger.Level(options.logLevel))
+      let logger = Logger.standardError(threshold, network: names.count > 1 ? names[0] : nil)
+      let setup = try Setup(options.serving(attachment, 0), logger: logger)
       guard !attachment.networks.isEmpty else { try setup.replaceProcess(with: command) }
       var loop = try setup.makeLoop(links: [.descriptor(try ends[0].first.duplicate().take())])
+      var networks = [setup.controlled(names[0], loop.mailbox)]
       var others = UniqueArray<NetworkLoop<KernelSockets>>()
       for index in 1..<max(ends.count, 1) {
         let link = LinkAddress.descriptor(try ends[index].first.duplicate().take())
-        others.append(
-          try Setup(options.serving(attachment, index)).makeLoop(links: [link], takingSignals: false))
+        let setup = try Setup(
+          options.serving(attachment, index), logger: Logger.standardError(threshold, network: names[index]))
+        let other = try setup.makeLoop(links: [link], takingSignals: false)
+        networks.append(setup.controlled(names[index], other.mailbox))
+        others.append(other)
       }
+      var control = try setup.openControl()
       let pidFile = try setup.writePIDFile()
       let child = try start(attachment, ends, daemonizes: command.daemonizes)
       try loop.adopt(child)
@@ -62,8 +76,10 @@ public enum Service {
         throw error
       }
       for index in 0..<companions.count { loop.companions.append(companions[index].mailbox) }
+      var server = try ControlServer.start(control.take(), networks, threshold, logger)
       setup.reportReady()
       let end = try loop.run()
+      try server.take()?.stop()
       while let companion = companions.popLast() { try companion.stop() }
       _ = consume pidFile
       guard case .child(let exit) = end else { return 0 }

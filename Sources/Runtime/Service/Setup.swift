@@ -15,11 +15,10 @@ struct Setup: ~Copyable {
   private let ready: FileDescriptor?
 
   /// Checks the options of the network, and that there is a descriptor to report to.
-  init(_ options: ServiceOptions, logger: Logger? = nil) throws {
+  init(_ options: ServiceOptions, logger: Logger) throws {
     let network = try VirtualNetwork(options.network)
     let ready = try Self.takeDescriptor(options.readyDescriptor)
-    let level = Logger.Level(options.logLevel)
-    self.logger = logger ?? Logger(label: "culvert") { _ in StandardErrorLogHandler(logLevel: level) }
+    self.logger = logger
     self.options = options
     self.network = network
     self.ready = ready
@@ -81,6 +80,21 @@ struct Setup: ~Copyable {
     try ProcessControl.replace(with: command.words)
   }
 
+  /// The operator's way to a loop of this network, under a name.
+  func controlled(_ name: String, _ mailbox: Mailbox) -> ControlledNetwork {
+    ControlledNetwork(name: name, mailbox: mailbox, firstLease: network.ipv4?.firstLease)
+  }
+
+  /// Listens for an operator, where that was asked for.
+  func openControl() throws -> ControlSocket? {
+    guard let address = try options.control.map({ try ControlAddress($0) }) else { return nil }
+    // To the socket a guest's connection would come from the user whose instance it is.
+    guard !network.guestForwards.contains(where: { $0.target == .unix(path: address.path) }) else {
+      throw ConfigurationError("guestfwd", "\(address) is the control socket, which guests may not reach")
+    }
+    return try ControlSocket(address)
+  }
+
   /// Gives up what is not needed to carry flows, and takes what is.
   static func harden() throws {
     ProcessControl.ignoreBrokenPipes()
@@ -131,18 +145,13 @@ struct Setup: ~Copyable {
 extension NetworkLoop where Host: ~Copyable {
   /// Begins to forward a port of the host; a guest address left open is the first lease.
   mutating func open(_ forward: HostForward, firstLease: IPv4Address?) throws(ServiceError) {
-    guard let address = forward.guestAddress ?? firstLease.map({ IPAddress($0) }) else {
-      throw ServiceError("hostfwd '\(forward)' needs the guest's address: without IPv4 there are no leases")
-    }
-    let guest = Endpoint(address, port: forward.guestPort)
-    let transport: Transport = forward.transport == .tcp ? .tcp : .udp
+    let command = Command.addForward(try forward.portForward(firstLease: firstLease))
     do throws(CommandError) {
-      let forward = PortForward(transport: transport, host: forward.host, guest: guest)
-      try stack.apply(.addForward(forward), at: now, into: &links)
+      try stack.apply(command, at: now, into: &links)
     } catch {
       throw ServiceError(error, rule: forward.description)
     }
-    logger.info("forwarding \(forward.transport.rawValue) \(forward.host) to \(guest)")
+    logger.info("\(command.words)")
   }
 
   /// Has the network ask the host's name servers, now and after each change of them.
@@ -156,19 +165,6 @@ extension NetworkLoop where Host: ~Copyable {
   mutating func adopt(_ child: consuming Child) throws(SystemError) {
     try queue.registrar.add(child.descriptor, for: .readable, data: LoopSource.child.data)
     self.child = consume child
-  }
-}
-
-extension Logger.Level {
-  /// The level of an option.
-  init(_ level: LogLevel) {
-    switch level {
-    case .error: self = .error
-    case .warning: self = .warning
-    case .info: self = .info
-    case .debug: self = .debug
-    case .trace: self = .trace
-    }
   }
 }
 

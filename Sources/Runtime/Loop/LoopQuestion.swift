@@ -1,0 +1,101 @@
+import Links
+import Logging
+import Netstack
+import Primitives
+
+/// A question to a loop, with the place for its answer.
+///
+/// A loop only collects values; whoever asked makes text of them, on a thread of its own.
+enum LoopQuestion: Equatable, Sendable {
+  /// What the network is and has seen.
+  case status(Reply<NetworkStatus>)
+  /// The flows.
+  case flows(Reply<[FlowSummary]>)
+  /// The ports of the host that lead to guests.
+  case forwards(Reply<[PortForward]>)
+  /// The addresses that DHCP has leased.
+  case leases(Reply<[DHCPLease]>)
+  /// What comes of a command; nil for success.
+  case outcome(of: Command, Reply<CommandError?>)
+
+  /// Says that nobody will answer.
+  func abandon() {
+    switch self {
+    case .status(let reply): reply.abandon()
+    case .flows(let reply): reply.abandon()
+    case .forwards(let reply): reply.abandon()
+    case .leases(let reply): reply.abandon()
+    case .outcome(_, let reply): reply.abandon()
+    }
+  }
+}
+
+/// A network at one moment.
+struct NetworkStatus: Sendable {
+  /// A link, and what has gone over it.
+  struct Link: Sendable {
+    var endpoint: StreamEndpoint
+    var isConnected: Bool
+    var received: StreamReceiver.Counters
+    var sent: StreamTransmitter.Counters
+  }
+
+  var settings: NetworkSettings
+  var links: [Link] = []
+  var counters: Counters
+  var resolvers: [Endpoint]
+  var tcpFlowCount = 0
+  var udpFlowCount = 0
+  var echoFlowCount = 0
+  var forwardCount = 0
+  var leaseCount: Int
+}
+
+extension NetworkLoop where Host: ~Copyable {
+  /// Answers a question of another thread.
+  mutating func answer(_ question: LoopQuestion) {
+    switch question {
+    case .status(let reply): reply.give(status())
+    case .flows(let reply):
+      var flows: [FlowSummary] = []
+      stack.forEachFlow { flows.append($0) }
+      reply.give(flows)
+    case .forwards(let reply):
+      var forwards: [PortForward] = []
+      stack.forEachForward { forwards.append($0) }
+      reply.give(forwards)
+    case .leases(let reply): reply.give(stack.leases(at: now))
+    case .outcome(let command, let reply):
+      do throws(CommandError) {
+        try stack.apply(command, at: now, into: &links)
+        logger.info("\(command.words)")
+        reply.give(nil)
+      } catch {
+        reply.give(error)
+      }
+    }
+  }
+
+  private mutating func status() -> NetworkStatus {
+    var status = NetworkStatus(
+      settings: stack.settings, counters: stack.counters, resolvers: stack.resolvers,
+      leaseCount: stack.leases(at: now).count)
+    stack.forEachFlow { flow in
+      switch flow.transport {
+      case .tcp: status.tcpFlowCount += 1
+      case .udp: status.udpFlowCount += 1
+      case .icmp: status.echoFlowCount += 1
+      }
+    }
+    stack.forEachForward { _ in status.forwardCount += 1 }
+    for port in links.ports {
+      let link = links.withLink(of: port) { link in
+        NetworkStatus.Link(
+          endpoint: link.attachment.endpoint, isConnected: link.isAttached, received: link.receiver.counters,
+          sent: link.transmitter.counters)
+      }
+      status.links.append(link)
+    }
+    return status
+  }
+}
