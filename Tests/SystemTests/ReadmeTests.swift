@@ -20,6 +20,20 @@ extension SystemTests {
 
     @Test func `the README shows how to boot a guest`() { #expect(Self.commands.count >= 3) }
 
+    @Test(Requirement.guest) func `the README tells of every option that QEMU's help has for its user network`() throws
+    {
+      let help = try Program.run("qemu-system-x86_64", "-h")
+      let options = try #require(help.firstRange(of: "-netdev user,").map { help[$0.upperBound...] })
+      let names = try #require(options.components(separatedBy: "configure a user mode network").first)
+        .split(whereSeparator: { ",[".contains($0) }).compactMap { $0.split(separator: "=").first }
+        .map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }.filter { !$0.isEmpty && $0 != "]" }
+      #expect(names.count >= 20, "\(names)")
+      let readme = try String(contentsOfFile: Requirement.package + "/README.md", encoding: .utf8)
+      let rows = try #require(readme.components(separatedBy: "| `-netdev user,` |").dropFirst().first)
+        .split(separator: "\n").prefix { $0.hasPrefix("|") || $0.hasPrefix(" ") }.joined()
+      for name in names { #expect(rows.contains("`\(name)`"), "\(name)") }
+    }
+
     @Test(arguments: commands)
     func `a guest that is booted as the README says has a network`(commands: String) throws {
       let folder = try ScratchFolder()
