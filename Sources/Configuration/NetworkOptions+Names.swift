@@ -18,7 +18,8 @@ extension NetworkOptions {
       ("dnssearch", .list(\.dnssearch)), ("bootfile", .text(\.bootfile)),
       ("tftp-server-name", .text(\.tftpServerName)), ("tftp", .text(\.tftp)), ("lease", .list(\.lease)),
       ("mtu", .number(\.mtu)), ("hostfwd", .list(\.hostfwd)), ("guestfwd", .list(\.guestfwd)),
-      ("smb", .text(\.smb)), ("smbserver", .text(\.smbserver)), ("dns-upstream", .text(\.dnsUpstream)),
+      ("smb", .text(\.smb)), ("smbserver", .text(\.smbserver)), ("dns-upstream", .list(\.dnsUpstream)),
+      ("dns-host", .list(\.dnsHost)),
       ("no-host-loopback", .flag(\.noHostLoopback)), ("allow-link-local", .flag(\.allowLinkLocal)),
       ("udp-filtering", .text(\.udpFiltering)),
     ]

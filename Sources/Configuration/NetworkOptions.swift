@@ -49,8 +49,11 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   public var smb: String?
   /// The address of that server; nil for the network's x.x.2.4.
   public var smbserver: String?
-  /// The server that the virtual resolver asks, `ADDRESS[:PORT]`; nil for the first of the host's `resolv.conf`.
-  public var dnsUpstream: String?
+  /// The servers that the virtual resolver asks, best first, `ADDRESS[:PORT]` each; none for those of the host's
+  /// `resolv.conf`.
+  public var dnsUpstream: [String] = []
+  /// Names that the virtual resolver knows, `NAME=ADDRESS` each; a name may have several addresses.
+  public var dnsHost: [String] = []
   /// Whether the gateway's address does not lead to the host's loopback; nil for no.
   public var noHostLoopback: Bool?
   /// Whether guests reach link-local addresses, such as a cloud's metadata service; nil for no.

@@ -29,7 +29,9 @@ extension VirtualNetwork {
     if let smbShare {
       settings += [("smb", .text(smbShare.folder)), ("smbserver", .text("\(smbShare.server)"))]
     }
-    if let upstreamResolver { settings.append(("dns-upstream", .text("\(upstreamResolver)"))) }
+    settings += [
+      ("dns-upstream", .list(upstreamResolvers.map(\.description))), ("dns-host", .list(hostNames.map(\.description))),
+    ]
     return settings + [
       ("no-host-loopback", .flag(!allowsHostLoopback)), ("allow-link-local", .flag(allowsLinkLocal)),
       ("udp-filtering", .text(udpFiltering.rawValue)),

@@ -26,8 +26,10 @@ public struct VirtualNetwork: Hashable, Sendable {
   public var guestForwards: [GuestForwardRule]
   /// A folder that guests find on an SMB server, nil for none.
   public var smbShare: SMBShare?
-  /// The server that the virtual resolver asks, nil for the host's own.
-  public var upstreamResolver: Endpoint?
+  /// The servers that the virtual resolver asks, best first; none for the host's own.
+  public var upstreamResolvers: [Endpoint]
+  /// Names that the virtual resolver knows.
+  public var hostNames: [HostName]
   /// Whether guests reach nothing but the gateway's own services, and answer only those who come by forwards.
   public var isRestricted: Bool
   /// Whether the gateway's address leads to the host's loopback.
@@ -55,12 +57,8 @@ public struct VirtualNetwork: Hashable, Sendable {
     forwards = try Self.forwards(options.hostfwd)
     guestForwards = try Self.guestForwards(options.guestfwd, ipv4, ipv6)
     smbShare = try SMBShare(options, ipv4, beside: guestForwards)
-    upstreamResolver = try options.dnsUpstream.map { text throws(ConfigurationError) in
-      guard let server = Endpoint(text, defaultPort: 53), server.port > 0 else {
-        throw ConfigurationError("dns-upstream", "'\(text)' is not ADDRESS[:PORT]; write IPv6 with a port as [::1]:53")
-      }
-      return server
-    }
+    upstreamResolvers = try Self.upstreamResolvers(options.dnsUpstream)
+    hostNames = try Self.hostNames(options.dnsHost)
     isRestricted = options.restrict ?? false
     allowsHostLoopback = !(options.noHostLoopback ?? false)
     allowsLinkLocal = options.allowLinkLocal ?? false
@@ -110,10 +108,7 @@ public struct VirtualNetwork: Hashable, Sendable {
       }
     }
     for (index, domain) in options.dnssearch.enumerated() {
-      // RFC 1035 (2.3.4): labels of 1 to 63 bytes, 255 bytes in all with each label's length and the root.
-      let labels = (domain.hasSuffix(".") ? domain.dropLast() : Substring(domain))
-        .split(separator: ".", omittingEmptySubsequences: false)
-      guard labels.allSatisfy({ (1...63).contains($0.utf8.count) }), domain.utf8.count <= 253 else {
+      guard domain.isDomainName else {
         throw ConfigurationError("dnssearch[\(index)]", "'\(domain)' is not a domain name")
       }
     }

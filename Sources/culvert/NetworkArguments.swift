@@ -160,9 +160,16 @@ struct NetworkArguments: ParsableArguments {
   @Option(
     name: .customLong("dns-upstream"),
     help: ArgumentHelp(
-      "The name server that is asked on the guests' behalf (default: the first of /etc/resolv.conf, of which changes "
-        + "are followed).", valueName: "address[:port]"))
-  var dnsUpstream: String?
+      "A name server that is asked on the guests' behalf, the next one where one has no answer; may be repeated "
+        + "(default: those of /etc/resolv.conf, of which changes are followed).", valueName: "address[:port]"))
+  var dnsUpstream: [String] = []
+
+  @Option(
+    name: .customLong("dns-host"),
+    help: ArgumentHelp(
+      "A name that the guests' name server knows, and an address of it; may be repeated (default: none).",
+      valueName: "name=address"))
+  var dnsHost: [String] = []
 
   @Flag(
     name: .customLong("no-host-loopback"),
@@ -208,6 +215,7 @@ struct NetworkArguments: ParsableArguments {
     options.smb = smb
     options.smbserver = smbserver
     options.dnsUpstream = dnsUpstream
+    options.dnsHost = dnsHost
     options.noHostLoopback = noHostLoopback ? true : nil
     options.allowLinkLocal = allowLinkLocal ? true : nil
     options.udpFiltering = udpFiltering

@@ -15,7 +15,7 @@ struct VirtualNetworkTests {
     #expect(ipv6.prefix.description == "fec0::/64")
     #expect(ipv6.gateway.description == "fec0::2" && ipv6.resolver.description == "fec0::3")
     #expect(network.mtu == 65_520)
-    #expect(network.upstreamResolver == nil)
+    #expect(network.upstreamResolvers.isEmpty && network.hostNames.isEmpty)
     #expect(network.allowsHostLoopback && !network.allowsLinkLocal)
     #expect(network.udpFiltering == .address)
   }
@@ -157,8 +157,8 @@ struct VirtualNetworkTests {
     Mistake("mtu: 65521 is out of range; give 576 to 65520 bytes") { $0.mtu = 65_521 },
     Mistake("hostfwd[1]: Invalid host forwarding rule 'x' (No : separators)") { $0.hostfwd = ["tcp::1-:1", "x"] },
     Mistake("udp-filtering: 'symmetric' is not endpoint, address or port") { $0.udpFiltering = "symmetric" },
-    Mistake("dns-upstream: 'dns.example' is not ADDRESS[:PORT]; write IPv6 with a port as [::1]:53") {
-      $0.dnsUpstream = "dns.example"
+    Mistake("dns-upstream[0]: 'dns.example' is not ADDRESS[:PORT]; write IPv6 with a port as [::1]:53") {
+      $0.dnsUpstream = ["dns.example"]
     },
   ]
 
@@ -194,15 +194,46 @@ struct VirtualNetworkTests {
   ])
   func `an upstream resolver may carry a port`(text: String, endpoint: String) throws {
     var options = NetworkOptions()
-    options.dnsUpstream = text
-    #expect(try VirtualNetwork(options).upstreamResolver?.description == endpoint)
+    options.dnsUpstream = [text]
+    #expect(try VirtualNetwork(options).upstreamResolvers.map(\.description) == [endpoint])
   }
 
   @Test(arguments: ["", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:+5", "[::1", "[1.2.3.4]:53", "::1:x"])
   func `a wrong upstream resolver is refused`(text: String) {
     var options = NetworkOptions()
-    options.dnsUpstream = text
+    options.dnsUpstream = [text]
     #expect(throws: ConfigurationError.self) { try VirtualNetwork(options) }
+  }
+
+  @Test func `a name may have several addresses, and several servers may be asked`() throws {
+    var options = NetworkOptions()
+    options.dnsHost = ["db.example=192.0.2.7", "db.example.=2001:db8::7", "x=10.0.2.99"]
+    options.dnsUpstream = ["192.0.2.53", "[2001:db8::53]:5353"]
+    let network = try VirtualNetwork(options)
+    #expect(network.hostNames.map(\.description) == options.dnsHost)
+    #expect(network.upstreamResolvers.map(\.description) == ["192.0.2.53:53", "[2001:db8::53]:5353"])
+  }
+
+  @Test(arguments: ["", "x", "x=", "=192.0.2.7", "a..b=192.0.2.7", ".=192.0.2.7", "x=192.0.2", "x=y", "x=1.2.3.4:53"])
+  func `what is no name with an address is refused`(text: String) {
+    var options = NetworkOptions()
+    options.dnsHost = ["ok=192.0.2.7", text]
+    #expect(throws: ConfigurationError("dns-host[1]", "'\(text)' is not NAME=ADDRESS with a domain name")) {
+      try VirtualNetwork(options)
+    }
+  }
+
+  @Test func `more servers than are asked, and more names than are looked through, are refused`() {
+    var options = NetworkOptions()
+    options.dnsUpstream = Array(repeating: "192.0.2.53", count: 9)
+    #expect(throws: ConfigurationError("dns-upstream", "9 are too many; give 8 at most")) {
+      try VirtualNetwork(options)
+    }
+    options.dnsUpstream = []
+    options.dnsHost = Array(repeating: "x=192.0.2.53", count: 1025)
+    #expect(throws: ConfigurationError("dns-host", "1025 are too many; give 1024 at most")) {
+      try VirtualNetwork(options)
+    }
   }
 
   @Test(arguments: [

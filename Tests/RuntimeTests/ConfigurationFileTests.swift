@@ -66,7 +66,8 @@ struct ConfigurationFileTests {
     (options.net, options.hostname, options.restrict) = ("10.9.0.0/16", "quote \" and \\ and \t", true)
     (options.hostfwd, options.dnssearch) = (["udp:[::1]:7-:7"], ["a.test", "b.test"])
     options.lease = ["52:54:00:00:00:01=10.9.0.7,web"]
-    (options.bootfile, options.mtu, options.dnsUpstream) = ("http://a/b", 1400, "[::1]:5353")
+    (options.bootfile, options.mtu, options.dnsUpstream) = ("http://a/b", 1400, ["[::1]:5353", "192.0.2.53"])
+    options.dnsHost = ["db.example=192.0.2.7", "db.example=2001:db8::7"]
     let network = try VirtualNetwork(options)
     let text = network.settings.map { "\($0) = \($1)\n" }.joined()
     #expect(try VirtualNetwork(ConfigurationFile(text: text, path: "f").network) == network)

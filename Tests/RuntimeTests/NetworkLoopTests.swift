@@ -23,7 +23,7 @@ private final class LoopUnderTest {
       guests.append(GuestEnd(Socket(FileDescriptor(owning: ends.second))))
     }
     var options = options
-    options.network.dnsUpstream = "192.0.2.53"
+    options.network.dnsUpstream = ["192.0.2.53"]
     loop = try Setup(options, logger: lines.logger(.info)).makeLoop(links: addresses)
     mailbox = loop.mailbox
   }

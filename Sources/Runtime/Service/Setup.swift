@@ -56,10 +56,10 @@ struct Setup: ~Copyable {
     var loop = try NetworkLoop(
       stack: stack, links: links, queue: queue, signals: signals, mailbox: try Mailbox(), logger: logger)
     for forward in network.forwards.flatMap(\.ports) { try loop.open(forward, firstLease: network.ipv4?.firstLease) }
-    if let server = network.upstreamResolver {
-      loop.setResolvers([server])
-    } else {
+    if network.upstreamResolvers.isEmpty {
       try loop.followHostResolvers()
+    } else {
+      loop.setResolvers(network.upstreamResolvers)
     }
     if let ipv4 = network.ipv4 {
       logger.info("network \(ipv4.prefix), gateway \(ipv4.gateway), name server \(ipv4.resolver)")
@@ -201,6 +201,7 @@ extension NetworkSettings {
     servesFiles = !network.tftpFolder.isEmpty
     domainName = network.domainName
     searchDomains = network.searchDomains
+    localNames = network.hostNames.map { LocalName(name: $0.name, address: $0.address) }
     isRestricted = network.isRestricted
     allowsHostLoopback = network.allowsHostLoopback
     allowsLinkLocal = network.allowsLinkLocal

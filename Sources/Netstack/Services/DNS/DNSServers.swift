@@ -2,7 +2,7 @@ public import Primitives
 
 /// The servers that the virtual resolver asks, best first, and what they are like.
 struct DNSServers {
-  /// Servers that are asked; others of a list are left out.
+  /// Servers that are asked at most; others of a list are left out.
   static var capacity: Int { 8 }
   /// How long a server that was silent is asked after all others.
   static var restTime: Interval { .seconds(30) }
