@@ -18,6 +18,8 @@ struct QuietHost: HostNetwork, ~Copyable {
 
   mutating func connect(_ flow: FlowID, to service: HostService) -> HostOpen { open(flow) }
 
+  mutating func openPair(_ one: FlowID, _ other: FlowID) -> HostOpen { open(one) }
+
   mutating func openDatagrams(
     _ flow: FlowID, family: IPAddress.Family, destination: Endpoint?, preferredPort: UInt16
   ) -> HostOpen { open(flow) }

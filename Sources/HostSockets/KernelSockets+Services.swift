@@ -28,6 +28,20 @@ extension KernelSockets {
     }
   }
 
+  /// Opens a stream between two flows: a pair of UNIX sockets.
+  public mutating func openPair(_ one: FlowID, _ other: FlowID) -> HostOpen {
+    do throws(SystemError) {
+      let (first, second) = try Socket.pair(.stream).take()
+      let far = Socket(FileDescriptor(owning: second))
+      try adopt(Socket(FileDescriptor(owning: first)), as: one)
+      try adopt(far, as: other)
+      return .ready
+    } catch {
+      for flow in [one, other] where table[flow].descriptor >= 0 { forget(flow) }
+      return .failed(HostError(error))
+    }
+  }
+
   private mutating func connect(_ flow: FlowID, toPath path: String) throws(SystemError) {
     let address = SocketAddress.path(path)
     let socket = try Socket(.stream, for: address)

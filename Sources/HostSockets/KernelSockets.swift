@@ -102,6 +102,7 @@ public struct KernelSockets: ~Copyable {
     if events.contains(.readable) { readiness.insert(.readable) }
     if events.contains(.readClosed) { readiness.insert(.readClosed) }
     if !events.isDisjoint(with: table[flow].kind.failureEvents) { readiness.insert(.failed) }
+    if events.contains(.hungUp) && table[flow].kind == .localStream { readiness.insert(.hungUp) }
     if events.contains(.writable) && table[flow].awaitsWritable {
       table[flow].awaitsWritable = false
       readiness.insert(.writable)

@@ -186,15 +186,17 @@ import Testing
   }
 
   @Test func `without descriptors nothing new is opened, and the reason is told`() throws {
-    let (connected, listened, opened) = try withOwnDescriptors {
+    let (connected, listened, opened, paired) = try withOwnDescriptors {
       let host = try Host()
       _ = exhaustDescriptors()
       return (
         host.connect(host.newFlow(), to: Endpoint(.loopback, port: 9)),
         host.listen(host.newFlow(), for: .tcp, on: loopback4),
-        host.openDatagrams(host.newFlow(), family: .ipv4, destination: nil, preferredPort: 0)
+        host.openDatagrams(host.newFlow(), family: .ipv4, destination: nil, preferredPort: 0),
+        host.openPair(host.newFlow(), host.newFlow())
       )
     }
+    #expect(paired == .failed(.exhausted))
     #expect(connected == .failed(.exhausted))
     #expect(listened == .failed(.exhausted))
     #expect(opened == .failed(.exhausted))

@@ -100,6 +100,7 @@ final class Host {
   func connect(_ flow: FlowID, toService number: Int) -> HostOpen {
     sockets.connect(flow, to: HostService(number, name: ""))
   }
+  func openPair(_ one: FlowID, _ other: FlowID) -> HostOpen { sockets.openPair(one, other) }
   func finishConnecting(_ flow: FlowID) -> HostOpen { sockets.finishConnecting(flow) }
   func accept(from listener: FlowID, as flow: FlowID) -> HostAccept { sockets.accept(from: listener, as: flow) }
   func close(_ flow: FlowID, abortively: Bool) { sockets.close(flow, abortively: abortively) }

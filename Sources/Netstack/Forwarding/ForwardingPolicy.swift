@@ -39,8 +39,6 @@ struct ForwardingPolicy {
   let settings: NetworkSettings
   /// The addresses at which guests find something of the host's.
   let serviceAddresses: ServiceAddresses
-  /// The servers behind the virtual resolver, best first.
-  var resolvers: [Endpoint] = []
 
   init(settings: NetworkSettings) {
     self.settings = settings
@@ -61,6 +59,7 @@ struct ForwardingPolicy {
       switch target {
       case .endpoint(let endpoint): return .connect(endpoint)
       case .service(let service): return .service(service)
+      case .resolver: return .local(.dns)
       }
     }
     let verdict =
@@ -121,9 +120,7 @@ struct ForwardingPolicy {
 
   /// The virtual resolver answers on port 53 alone.
   private func resolver(_ transport: Transport, _ port: UInt16) -> Verdict {
-    guard port == Port.dns else { return refused(transport) }
-    if transport == .udp { return .local(.dns) }
-    return resolvers.first.map { .connect($0) } ?? .reset
+    port == Port.dns ? .local(.dns) : refused(transport)
   }
 
   /// Without files of its own the gateway's TFTP port is the host's loopback's, as any other.

@@ -21,6 +21,8 @@ public enum StreamTarget: Hashable, Sendable {
   case endpoint(Endpoint)
   /// At something else.
   case service(HostService)
+  /// Nowhere: the network's own resolver answers, as at its address.
+  case resolver
 
   /// The endpoint, nil for something else.
   var endpoint: Endpoint? {

@@ -18,6 +18,26 @@ extension HostNetwork where Self: ~Copyable {
     send(slices.span, of: pool.batch, on: flow)
   }
 
+  /// Reads without removing, from the first unread byte on, into the start of `buffer`.
+  mutating func receive(_ flow: FlowID, into buffer: inout StreamBuffer) -> HostRead {
+    var regions = buffer.regions()
+    return receive(flow, skipping: 0, into: &regions)
+  }
+
+  /// Writes the bytes of `slices`, which lie in `buffer`.
+  mutating func send(
+    _ slices: borrowing UniqueArray<PayloadSlice>, of buffer: borrowing StreamBuffer, on flow: FlowID
+  ) -> HostWrite {
+    send(slices.span, of: buffer.batch, on: flow)
+  }
+
+  /// Writes the bytes of `slices`, which lie in `blocks`.
+  mutating func send(
+    _ slices: borrowing UniqueArray<PayloadSlice>, of blocks: borrowing BlockPool, on flow: FlowID
+  ) -> HostWrite {
+    send(slices.span, of: blocks.batch, on: flow)
+  }
+
   /// Sends `datagrams` from the one at `first` on.
   mutating func sendDatagrams(
     _ datagrams: borrowing UniqueArray<OutgoingDatagram>, from first: Int, of batch: borrowing FrameBatch,

@@ -113,6 +113,10 @@ public protocol HostNetwork: ~Copyable {
   /// input and output of a command that is started for it. Never in progress.
   mutating func connect(_ flow: FlowID, to service: HostService) -> HostOpen
 
+  /// Opens a stream between two flows: what is written to one is there to read at the other. Never in progress; where
+  /// it fails nothing is held for either.
+  mutating func openPair(_ one: FlowID, _ other: FlowID) -> HostOpen
+
   /// After an event on a flow that is connecting: how far it is. What ICMP said of a failure is to be taken by
   /// `takeError` before.
   mutating func finishConnecting(_ flow: FlowID) -> HostOpen
@@ -207,4 +211,6 @@ public struct HostReadiness: OptionSet, Hashable, Sendable {
   public static let readClosed = HostReadiness(rawValue: 4)
   /// The socket has failed, or has a pending error (EPOLLERR, EPOLLHUP).
   public static let failed = HostReadiness(rawValue: 8)
+  /// The other end of a pair is closed: nobody will read what is written (EPOLLHUP of a UNIX socket).
+  public static let hungUp = HostReadiness(rawValue: 16)
 }

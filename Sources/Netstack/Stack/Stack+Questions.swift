@@ -28,5 +28,5 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   public func leases(at now: Instant) -> [DHCPLease] { dhcp.leases(at: now) + dhcpv6.leases(at: now) }
 
   /// The servers that queries for the virtual resolver go to, best first.
-  public var resolvers: [Endpoint] { policy.resolvers }
+  public var resolvers: [Endpoint] { dns.servers.list.map(\.endpoint) }
 }

@@ -38,7 +38,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       case .echo(let slot): readEchoes(id, slot, at: now, into: &sink)
       case .transfer(let slot): serviceTransfer(id, slot, at: now, into: &sink)
       case .listener(let slot): hostReadyListener(id, slot, .readable, at: now, into: &sink)
-      case .dns, nil: break
+      case .dns(let place): serviceDNS(id, DNSPlace(rawValue: place), at: now, into: &sink)
+      case nil: break
       }
     }
   }

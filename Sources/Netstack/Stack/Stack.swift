@@ -74,6 +74,8 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   var outgoing = UniqueArray<OutgoingDatagram>()
   var sums = UniqueArray<UInt16>()
   var inbox = DatagramBatch(capacity: 64)
+  /// What was read from a stream to the resolver or to a name server: a message behind its length.
+  var arrival = StreamBuffer(capacity: DNSForwarder.longestArrival)
   /// A message that is being written, as long as fits a packet that every guest takes (RFC 2131 section 2: 576).
   var message: UniqueArray<UInt8>
   /// A message that was copied out of its frame.

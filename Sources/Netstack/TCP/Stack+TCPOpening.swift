@@ -26,6 +26,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .service(let service):
       connectTCP(
         arrival, guest, remote, .service(service), context, after: previous, of: batch, at: now, into: &sink)
+    case .local(.dns):
+      connectTCP(arrival, guest, remote, .resolver, context, after: previous, of: batch, at: now, into: &sink)
     case .reset:
       drop(.forbiddenDestination, on: context.port)
       sendReset(to: arrival, context, at: now, into: &sink)
@@ -58,20 +60,23 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     handshakeBegan(id, slot)
     keepDataOfSynchronize(arrival, slot, of: batch)
-    settle(connect(id, to: target, as: remote, context), id, slot, at: now, into: &sink)
+    settle(connect(id, slot, to: target, context, at: now), id, slot, at: now, into: &sink)
   }
 
-  /// Starts to connect a flow to `target`, which the guest knows as `remote`.
+  /// Starts to connect a flow to `target`.
   private mutating func connect(
-    _ id: FlowID, to target: StreamTarget, as remote: Endpoint, _ context: PacketContext
+    _ id: FlowID, _ slot: UInt32, to target: StreamTarget, _ context: PacketContext, at now: Instant
   ) -> HostOpen {
     switch target {
     case .endpoint(let endpoint):
       // Where the address stands for something of the host's own the way ends here.
-      let hopLimit = endpoint.address == remote.address ? context.onwardHopLimit : 0
+      let hopLimit = endpoint.address == tcp[slot].remote.address ? context.onwardHopLimit : 0
       return host.connect(
         id, to: endpoint, marks: PacketMarks(hopLimit: hopLimit, dscp: context.trafficClass >> 2))
     case .service(let service): return host.connect(id, to: service)
+    case .resolver:
+      let client = DNSClient(guest: tcp[slot].guest, resolver: tcp[slot].remote, neighbor: context.neighbor)
+      return openDNSStream(of: client, to: id, at: now)
     }
   }
 

@@ -93,6 +93,10 @@ struct Connection {
   let remote: Endpoint
   /// Which of the host's services the connection is to; `remote` means nothing then.
   var hostService: HostService?
+  /// The other end, where that is a socket of the core's, too; `remote` means nothing then.
+  var partner: Int?
+  /// That end is closed.
+  var isPartnerGone = false
   var state: State
   var service: RemoteService
 
@@ -161,6 +165,7 @@ struct Connection {
       if receiveBuffer.count > 0 || isReadClosed { readiness.insert(.readable) }
       if isWritable { readiness.insert(.writable) }
       if isReadClosed { readiness.insert(.readClosed) }
+      if isPartnerGone { return readiness.union(.hungUp) }
       // EPOLLHUP: both halves have ended.
       if isReadClosed && isWritingFinished { readiness.insert(.failed) }
       return readiness

@@ -55,6 +55,7 @@ extension SimulatedHost {
 
   mutating func peerReads(_ connection: ConnectionID, limit: Int = .max) {
     let index = connection.index
+    if let partner = connections[index].partner { return carry(from: index, to: partner) }
     let count = min(limit, connections[index].sendBuffer.count)
     connections[index].deliveredCount += count
     if connections[index].service.keepsBytes || connections[index].service.echoes {
@@ -68,10 +69,27 @@ extension SimulatedHost {
       if !connections[index].peerSawEnd && connections[index].service.echoes { peerFinishes(connection) }
       connections[index].peerSawEnd = true
     }
-    if connections[index].wantsWritable && connections[index].isWritable {
-      connections[index].wantsWritable = false
-      wake(connections[index].flow)
+    tellOfRoom(index)
+  }
+
+  private mutating func tellOfRoom(_ index: Int) {
+    guard connections[index].wantsWritable && connections[index].isWritable else { return }
+    connections[index].wantsWritable = false
+    wake(connections[index].flow)
+  }
+
+  /// Carries what one end of a pair has written to the other, as far as there is room, and the end behind it.
+  private mutating func carry(from index: Int, to partner: Int) {
+    let room = connections[partner].service.receiveBufferSize - connections[partner].receiveBuffer.count
+    let bytes = connections[index].sendBuffer.take(max(0, room))
+    if !bytes.isEmpty {
+      connections[partner].receiveBuffer.append(bytes)
+      wake(connections[partner].flow)
     }
+    if connections[index].isWritingFinished && connections[index].sendBuffer.count == 0 {
+      if !connections[partner].peerFinishes { peerFinishes(ConnectionID(index: partner)) }
+    }
+    tellOfRoom(index)
   }
 
   /// The peer ends its half, behind what it has written.
@@ -108,6 +126,7 @@ extension SimulatedHost {
   }
 
   mutating func fillReceiveBuffer(_ index: Int) {
+    if let partner = connections[index].partner { return carry(from: partner, to: index) }
     let room = connections[index].service.receiveBufferSize - connections[index].receiveBuffer.count
     let count = min(room, connections[index].outbox.count)
     guard count > 0 else { return }

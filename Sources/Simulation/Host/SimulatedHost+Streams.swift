@@ -27,6 +27,24 @@ extension SimulatedHost {
     return result
   }
 
+  /// Opens a stream between two flows: each is the other's peer, which reads as far as its receive buffer has room.
+  public mutating func openPair(_ one: FlowID, _ other: FlowID) -> HostOpen {
+    let first = connections.count
+    for (flow, place) in [(one, first), (other, first + 1)] {
+      guard open(flow, .stream(place)) else {
+        if place > first { forget(one) }
+        return .failed(.exhausted)
+      }
+    }
+    for (flow, partner) in [(one, first + 1), (other, first)] {
+      let nowhere = Endpoint(.any(.ipv4), port: 0)
+      connections.append(Connection(flow: flow, remote: nowhere, state: .open, service: RemoteService()))
+      connections[connections.count - 1].partner = partner
+      wake(flow)
+    }
+    return .ready
+  }
+
   private mutating func connect(_ flow: FlowID, to destination: Endpoint, _ service: RemoteService) -> HostOpen {
     calls.connects += 1
     let state: Connection.State
@@ -136,7 +154,8 @@ extension SimulatedHost {
     case .failed:
       defer { connections[index].pendingError = nil }
       return .failed(connections[index].pendingError ?? .reset)
-    case .open: break
+    case .open:
+      guard !connections[index].isPartnerGone else { return .failed(.reset) }
     }
     var room = connections[index].sendRoom
     var offered = 0
@@ -197,6 +216,7 @@ extension SimulatedHost {
   /// What close does to a stream: cleanly it delivers what was written, abortively the peer is reset.
   mutating func closeStream(_ index: Int, abortively: Bool) {
     connections[index].flow = nil
+    if let partner = connections[index].partner { tell(partner, ofEndOf: index, abortively: abortively) }
     connections[index].receiveBuffer.removeFirst(connections[index].receiveBuffer.count)
     connections[index].outbox.removeFirst(connections[index].outbox.count)
     guard connections[index].state == .open else { return }
@@ -208,6 +228,16 @@ extension SimulatedHost {
       connections[index].isWritingFinished = true
       if connections[index].service.readsAtOnce { peerReads(ConnectionID(index: index)) }
     }
+  }
+}
+
+extension SimulatedHost {
+  /// What the end of one socket is to the other of a pair: no reset, but for what was left unread.
+  private mutating func tell(_ partner: Int, ofEndOf index: Int, abortively: Bool) {
+    connections[partner].isPartnerGone = true
+    if abortively && connections[index].receiveBuffer.count > 0 { connections[partner].pendingError = .reset }
+    if abortively && !connections[partner].peerFinishes { peerFinishes(ConnectionID(index: partner)) }
+    wake(connections[partner].flow)
   }
 }
 

@@ -12,13 +12,16 @@ import Wire
 /// - An **exchange** is a query at one of the servers, on a socket of its own: the port, which the host chooses, and the
 ///   identifier are new for each, and the socket hears nobody but its server (RFC 5452 sections 9.1 and 9.2). An answer
 ///   counts if it has the identifier, the operation and the question of the exchange.
+/// - A **stream** is a guest's connection, see `DNSStream`. A query that came by TCP goes on by TCP, on a connection of
+///   its own.
 /// - The servers are asked in their order, the next one when a second has passed, or as soon as one refuses or reports a
 ///   failure; earlier exchanges are still listened to. Once all were asked they are asked again, at longer intervals. A
 ///   server that was silent, or not to be reached, is asked last for a while.
 /// - A guest has an answer after five seconds: the best that a server gave, or SERVFAIL.
 ///
-/// Everything is bounded: queries, and by them exchanges, by `capacity`, a query by `longestQuery`. Where the table is
-/// full, the oldest query makes room, one of the same guest's first. There is no cache: the host's servers have one.
+/// Everything is bounded: queries, and by them exchanges, by `capacity`, a query by `longestQuery`, streams and their
+/// queries as `DNSStream` says. Where the table is full, the oldest query makes room, one of the same guest's first.
+/// There is no cache: the host's servers have one.
 ///
 /// The stack does what needs a socket or a frame, `Stack+DNS*.swift`; this is the state, and what can be decided by it.
 struct DNSForwarder: ~Copyable {
@@ -32,18 +35,22 @@ struct DNSForwarder: ~Copyable {
   static var attemptTime: Interval { .seconds(1) }
   /// Bytes of a message's length, which stands before it in a stream (RFC 1035 section 4.2.2).
   static var prefixLength: Int { 2 }
+  /// The longest message of a stream, with its length before it, in bytes.
+  static var longestArrival: Int { prefixLength + Int(UInt16.max) }
 
   var servers = DNSServers()
   var queries = DatagramFlows<DNSQuery>(capacity: DNSForwarder.capacity)
   var exchanges = Slab<DNSExchange>(capacity: DNSForwarder.capacity * DNSServers.capacity)
+  var streams = DatagramFlows<DNSStream>(capacity: DNSStream.capacity)
   var names: LocalNames
   var statistics = DNSStatistics()
   private let isRestricted: Bool
 
   /// A block for each query: its length as a stream has it before a message, the message, and behind that the best
-  /// answer of those that one would not give to a guest.
-  var blocks = BlockPool(count: DNSForwarder.capacity, blockSize: DNSForwarder.blockSize)
+  /// answer of those that one would not give to a guest. One more for what is written to a stream.
+  var blocks = BlockPool(count: DNSForwarder.capacity + 1, blockSize: DNSForwarder.blockSize)
   private static var blockSize: Int { prefixLength + longestQuery }
+  static var replyBlock: Int { capacity }
   /// The message that is being looked at.
   var inquiry = UniqueArray<UInt8>(repeating: 0, count: DNSForwarder.longestQuery)
   /// The message that is being written.
@@ -256,7 +263,7 @@ struct DNSForwarder: ~Copyable {
 // Spans of two of the forwarder's own stores at once would count as overlapping accesses to it.
 extension BlockPool {
   /// Copies the first bytes of `source` into a block, from its byte `offset` on.
-  fileprivate mutating func copy(_ source: borrowing UniqueArray<UInt8>, _ count: Int, to block: Int, at offset: Int) {
+  mutating func copy(_ source: borrowing UniqueArray<UInt8>, _ count: Int, to block: Int, at offset: Int) {
     copy(source.span.extracting(0..<count), to: block, at: offset)
   }
 
@@ -270,6 +277,7 @@ extension BlockPool {
   }
 }
 
+// What is read from datagrams.
 extension DNSForwarder {
   /// Puts the first bytes of `reply` into `inbox`, from which datagrams are sent.
   borrowing func putReply(_ byteCount: Int, into inbox: inout DatagramBatch) {

@@ -9,9 +9,11 @@ struct DNSClient {
   let resolver: Endpoint
   /// Where the guest was found in the neighbor table.
   let neighbor: Int
+  /// The connection by which it asked, a place in the forwarder's `streams`; nil for UDP.
+  var stream: UInt32?
 
   /// Whether it asked by TCP.
-  var isStream: Bool { false }
+  var isStream: Bool { stream != nil }
 }
 
 /// A guest's message that waits for an answer, see `DNSForwarder`.
@@ -38,6 +40,10 @@ struct DNSQuery: DatagramFlow {
   var exchanges: UInt32?
   /// Bytes of the answer that is kept for want of a better one.
   var answerByteCount = 0
+  /// The exchange whose answer waits for room in the guest's connection.
+  var waiting: UInt32?
+  /// The next query of the same connection.
+  var next: UInt32?
 
   var index: UInt32 = 0
   /// A query is forwarded at once, and not at the end of the batch.
@@ -66,6 +72,8 @@ struct DNSExchange {
   var sent: Instant
   /// The name of its socket.
   var flow = FlowID(index: 0, generation: 0)
+  /// Whether its connection is still being made, where it is one.
+  var isConnecting = false
   /// The next exchange of the same query.
   var next: UInt32?
 }
@@ -74,12 +82,17 @@ struct DNSExchange {
 enum DNSPlace {
   case query(UInt32)
   case exchange(UInt32)
+  case stream(UInt32)
 
   private static var kindShift: UInt32 { 30 }
 
   init(rawValue: UInt32) {
     let place = rawValue & (1 << Self.kindShift - 1)
-    self = rawValue >> Self.kindShift == 0 ? .query(place) : .exchange(place)
+    switch rawValue >> Self.kindShift {
+    case 0: self = .query(place)
+    case 1: self = .exchange(place)
+    default: self = .stream(place)
+    }
   }
 
   /// What the flow table keeps.
@@ -87,6 +100,7 @@ enum DNSPlace {
     switch self {
     case .query(let place): .dns(place)
     case .exchange(let place): .dns(1 << Self.kindShift | place)
+    case .stream(let place): .dns(2 << Self.kindShift | place)
     }
   }
 }

@@ -17,7 +17,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// Does what is to be done with the message in the resolver's `inquiry`.
-  private mutating func receiveQuery<Sink: FrameSink & ~Copyable>(
+  mutating func receiveQuery<Sink: FrameSink & ~Copyable>(
     byteCount: Int, from client: DNSClient, at now: Instant, into sink: inout Sink
   ) {
     switch dns.judge(byteCount: byteCount, isStream: client.isStream, dhcp, at: now) {
@@ -31,8 +31,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   private mutating func forward<Sink: FrameSink & ~Copyable>(
     _ request: DNSRequest, from client: DNSClient, at now: Instant, into sink: inout Sink
   ) {
-    let key = FlowKey(query: request.header.identifier, guest: client.guest, resolver: client.resolver.address)
-    if case (let id, .dns(let raw))? = flows.find(key), case .query(let place) = DNSPlace(rawValue: raw) {
+    // By TCP nothing is asked again for want of an answer, and the identifiers of a connection are its own.
+    let key =
+      client.isStream
+      ? nil : FlowKey(query: request.header.identifier, guest: client.guest, resolver: client.resolver.address)
+    if let key, case (let id, .dns(let raw))? = flows.find(key), case .query(let place) = DNSPlace(rawValue: raw) {
       guard !dns.isRepetition(place, byteCount: request.byteCount) else {
         dns.statistics.repetitions += 1
         return
@@ -44,6 +47,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       return drop(.exhausted, on: neighbors[client.neighbor].port)
     }
     dns.keep(request.byteCount, for: place)
+    dns.link(place)
     askNext(id, place, repeats: false, at: now, into: &sink)
   }
 
@@ -63,6 +67,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// Forgets a query and everything that was asked for it.
   mutating func endQuery(_ id: FlowID, _ place: UInt32) {
     while let exchange = dns.queries[place].exchanges { endExchange(exchange) }
+    if let stream = dns.queries[place].client.stream {
+      dns.unlink(place, from: stream)
+      // It may take another query now, or be at its end.
+      enqueueDNSStream(stream)
+    }
     dns.queries.remove(id, at: place, from: &flows, &timers)
   }
 
@@ -81,6 +90,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func sendReply<Sink: FrameSink & ~Copyable>(
     _ byteCount: Int, to client: DNSClient, at now: Instant, into sink: inout Sink
   ) {
+    if let stream = client.stream { return sendReply(byteCount, by: stream, at: now) }
     dns.putReply(byteCount, into: &inbox)
     sendUDP(0, from: client.resolver, to: client.guest, hint: client.neighbor, at: now, into: &sink)
   }
@@ -89,7 +99,19 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func timerFiredDNS<Sink: FrameSink & ~Copyable>(
     _ id: FlowID, _ place: DNSPlace, at now: Instant, into sink: inout Sink
   ) {
-    guard case .query(let place) = place else { return }
+    switch place {
+    case .query(let place): passPatience(id, place, at: now, into: &sink)
+    case .stream(let place): endDNSStream(id, place)
+    case .exchange: break
+    }
+  }
+
+  /// A query has waited for an answer long enough to ask the next server, or to be given up.
+  private mutating func passPatience<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ place: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    // What waits for its guest has its answer.
+    guard dns.queries[place].waiting == nil else { return }
     dns.servers.failed(Int(dns.queries[place].latest), at: now)
     guard now - dns.queries[place].begin < DNSForwarder.patience else {
       return giveUp(id, place, at: now, into: &sink)
@@ -99,8 +121,18 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Ends something of the resolver's, for a shutdown of the network.
   mutating func shutDownDNS(_ id: FlowID, _ place: DNSPlace) {
-    // An exchange ends with its query.
-    if case .query(let place) = place { endQuery(id, place) }
+    switch place {
+    case .query(let place): endQuery(id, place)
+    case .stream(let place): endDNSStream(id, place)
+    case .exchange: break  // It ends with its query.
+    }
+  }
+
+  /// Does what waits for something of the resolver's.
+  mutating func serviceDNS<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ place: DNSPlace, at now: Instant, into sink: inout Sink
+  ) {
+    if case .stream(let place) = place { serviceDNSStream(id, place, at: now, into: &sink) }
   }
 
   // MARK: Settings and questions
@@ -109,7 +141,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func setResolvers<Sink: FrameSink & ~Copyable>(
     _ servers: [Endpoint], at now: Instant, into sink: inout Sink
   ) {
-    policy.resolvers = servers
     guard dns.servers.replace(by: servers) else { return }
     for index in 0..<flows.highWater {
       guard let id = flows.id(at: index), case .dns(let raw) = flows.slot(of: id) else { continue }

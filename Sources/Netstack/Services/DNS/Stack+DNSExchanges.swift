@@ -26,7 +26,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Sends a query to a server, by the socket that it has there or a new one; false where that fails.
   private mutating func ask(_ server: Int, _ place: UInt32, at now: Instant) -> Bool {
-    guard let exchange = dns.exchange(of: place, at: server) ?? beginExchange(server, place, at: now) else {
+    if dns.queries[place].client.isStream { return askByStream(server, place, at: now) }
+    guard let exchange = dns.exchange(of: place, at: server) ?? beginExchange(server, place, at: now)?.exchange else {
       return false
     }
     dns.servers.asked(server)
@@ -46,7 +47,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// Opens a socket for a query at a server; nil where there is none to be had.
-  private mutating func beginExchange(_ server: Int, _ place: UInt32, at now: Instant) -> UInt32? {
+  mutating func beginExchange(
+    _ server: Int, _ place: UInt32, at now: Instant
+  ) -> (exchange: UInt32, opened: HostOpen)? {
     let identifier = UInt16(truncatingIfNeeded: generator.next())
     let new = DNSExchange(query: place, server: server, identifier: identifier, sent: now)
     guard let exchange = dns.exchanges.insert(new) else { return nil }
@@ -54,10 +57,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       dns.exchanges.remove(at: exchange)
       return nil
     }
-    let destination = dns.servers[server]
-    var opened = openExchange(flow, to: destination)
+    let (destination, isStream) = (dns.servers[server], dns.queries[place].client.isStream)
+    var opened = openExchange(flow, to: destination, isStream: isStream)
     if opened == .failed(.exhausted), makeRoomForSocket(sparing: flow, at: now) {
-      opened = openExchange(flow, to: destination)
+      opened = openExchange(flow, to: destination, isStream: isStream)
     }
     if case .failed = opened {
       flows.remove(flow)
@@ -67,18 +70,20 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     dns.exchanges[exchange].flow = flow
     dns.exchanges[exchange].next = dns.queries[place].exchanges
     dns.queries[place].exchanges = exchange
-    return exchange
+    return (exchange, opened)
   }
 
   /// A port that nobody prefers is the host's choice (RFC 5452 section 9.2), which Linux makes by chance.
-  private mutating func openExchange(_ flow: FlowID, to server: Endpoint) -> HostOpen {
-    host.openDatagrams(flow, family: server.address.family, destination: server, preferredPort: 0)
+  private mutating func openExchange(_ flow: FlowID, to server: Endpoint, isStream: Bool) -> HostOpen {
+    guard !isStream else { return host.connect(flow, to: server, marks: PacketMarks()) }
+    return host.openDatagrams(flow, family: server.address.family, destination: server, preferredPort: 0)
   }
 
-  /// Closes the socket of an exchange and forgets it.
-  mutating func endExchange(_ exchange: UInt32) {
-    let flow = dns.exchanges[exchange].flow
-    host.close(flow, abortively: false)
+  /// Closes the socket of an exchange, unless the host has, and forgets it.
+  mutating func endExchange(_ exchange: UInt32, isClosed: Bool = false) {
+    let (flow, query) = (dns.exchanges[exchange].flow, dns.exchanges[exchange].query)
+    if !isClosed { host.close(flow, abortively: false) }
+    if dns.queries[query].waiting == exchange { dns.queries[query].waiting = nil }
     dns.unlink(exchange)
     flows.remove(flow)
     dns.exchanges.remove(at: exchange)
@@ -86,11 +91,22 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   // MARK: Answers
 
-  /// The host reports a change of an exchange's socket.
+  /// The host reports a change of something of the resolver's.
   mutating func hostReadyDNS<Sink: FrameSink & ~Copyable>(
     _ id: FlowID, _ place: DNSPlace, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
   ) {
-    guard case .exchange(let exchange) = place else { return }
+    switch place {
+    case .exchange(let exchange) where dns.queries[dns.exchanges[exchange].query].client.isStream:
+      hostReadyStreamExchange(exchange, readiness, at: now, into: &sink)
+    case .exchange(let exchange): hostReadyExchange(id, exchange, readiness, at: now, into: &sink)
+    case .stream(let place): hostReadyDNSStream(id, place, readiness)
+    case .query: break  // It has no socket.
+    }
+  }
+
+  private mutating func hostReadyExchange<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ exchange: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
+  ) {
     if readiness.contains(.readable) { readAnswers(exchange, at: now, into: &sink) }
     // The answer may have come before the failure.
     guard readiness.contains(.failed), flows.slot(of: id) != nil else { return }
@@ -110,7 +126,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         switch dns.judge(inbox, datagram, for: exchange) {
         case .stray: drop(.filtered, on: neighbors[dns.queries[dns.exchanges[exchange].query].client.neighbor].port)
         case .good: return passOn(datagram, of: exchange, at: now, into: &sink)
-        case .poor: return keep(datagram, of: exchange, at: now, into: &sink)
+        case .poor:
+          dns.keep(inbox, datagram, for: dns.exchanges[exchange].query)
+          return passOver(exchange, at: now, into: &sink)
         }
       }
       guard count == inbox.capacity else { return }
@@ -123,7 +141,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   private static var strayBatches: Int { 4 }
 
   /// Notes that an exchange has had its answer.
-  private mutating func noteAnswer(of exchange: UInt32, at now: Instant) {
+  mutating func noteAnswer(of exchange: UInt32, at now: Instant) {
     dns.servers.answered(dns.exchanges[exchange].server, after: now - dns.exchanges[exchange].sent)
   }
 
@@ -151,29 +169,28 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     endQuery(nameOfQuery(place), place)
   }
 
-  /// Keeps datagram `datagram` of the inbox for want of a better answer, and asks the next server.
-  private mutating func keep<Sink: FrameSink & ~Copyable>(
-    _ datagram: Int, of exchange: UInt32, at now: Instant, into sink: inout Sink
+  /// An exchange had an answer that is kept for want of a better one: the next server is asked.
+  mutating func passOver<Sink: FrameSink & ~Copyable>(
+    _ exchange: UInt32, at now: Instant, into sink: inout Sink
   ) {
     noteAnswer(of: exchange, at: now)
     let (place, server) = (dns.exchanges[exchange].query, dns.exchanges[exchange].server)
-    dns.keep(inbox, datagram, for: place)
     dns.queries[place].failed |= 1 << UInt16(server)
     endExchange(exchange)
     askNext(nameOfQuery(place), place, repeats: false, at: now, into: &sink)
   }
 
   /// An exchange has failed: the next server is asked.
-  private mutating func fail<Sink: FrameSink & ~Copyable>(
-    _ exchange: UInt32, at now: Instant, into sink: inout Sink
+  mutating func fail<Sink: FrameSink & ~Copyable>(
+    _ exchange: UInt32, isClosed: Bool = false, at now: Instant, into sink: inout Sink
   ) {
     let (place, server) = (dns.exchanges[exchange].query, dns.exchanges[exchange].server)
     rule(out: server, place, at: now)
-    endExchange(exchange)
+    endExchange(exchange, isClosed: isClosed)
     askNext(nameOfQuery(place), place, repeats: false, at: now, into: &sink)
   }
 
-  private mutating func nameOfQuery(_ place: UInt32) -> FlowID {
+  func nameOfQuery(_ place: UInt32) -> FlowID {
     guard let id = flows.id(at: dns.queries[place].index) else {
       preconditionFailure("a query that is not in the flow table")
     }

@@ -1,0 +1,450 @@
+import Netstack
+import Primitives
+import Simulation
+import Testing
+
+/// Queries by TCP to 10.0.2.3 and fec0::3 (RFC 7766): several on a connection, each asked of the host's name servers on
+/// a connection of its own.
+@Suite struct DNSStreamTests {
+  private static let good = PlainDNS.query(7).answer(IPv4Address(192, 0, 2, 1))
+
+  @Test(arguments: families, [Endpoint.upstream, .upstream2])
+  func `a query goes on by TCP under another identifier, and its answer comes back under its own`(
+    family: IPAddress.Family, server: Endpoint
+  ) throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([server]))
+      lab.host.services[server] = RemoteService()
+      let connection = lab.connectToResolver(family)
+      let query = PlainDNS(7, .init("wWw.example.com", 65_280, recordClass: 3), flags: 0x0130)
+        .with(.edns(4096, flags: 0x8000, options: [0xff, 0xf0, 0, 3, 1, 2, 3]))
+      connection.write(query.framed)
+      lab.settle()
+      let asked = try lab.streamQuery(0, at: server)
+      #expect(asked.identified(7) == query && asked.identifier != 7)
+      #expect(lab.sentDatagrams.isEmpty)
+      let answer = query.answer([.init("WWW.example.com", 65_280, recordClass: 3, data: pattern(3000))])
+      try lab.streamServerAnswers(0, answer, at: server)
+      #expect(try connection.answers() == [answer])
+      #expect(lab.isClosed(0, at: server))
+      connection.finish()
+      lab.settle()
+      #expect(connection.isReadClosed && lab.openSocketCount == 0)
+      #expect(lab.stack.resolverStatistics.forwardedAnswers == 1)
+    }
+  }
+
+  @Test func `several queries are under way at once, and answered as their answers come`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService()
+      let connection = lab.connectToResolver()
+      let queries = (0..<5).map { PlainDNS.query(UInt16($0), "n\($0).example") }
+      connection.write(queries.flatMap(\.framed))
+      lab.settle()
+      let order = [3, 0, 4, 1, 2]
+      for place in order { try lab.streamServerAnswers(place, queries[place].answer(.any)) }
+      #expect(try connection.answers() == order.map { queries[$0].answer(.any) })
+    }
+  }
+
+  @Test func `two queries of one connection may have the same identifier`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService()
+      let connection = lab.connectToResolver()
+      let queries = [PlainDNS.query(7, "a.example"), .query(7, "b.example")]
+      connection.write(queries.flatMap(\.framed))
+      // By UDP from the same port, too.
+      lab.ask(.query(7, "c.example"), from: connection.local.port)
+      #expect(lab.upstreamQueries.count == 1)
+      for (place, query) in queries.enumerated() { try lab.streamServerAnswers(place, query.answer(.any)) }
+      #expect(try connection.answers() == queries.map { $0.answer(.any) })
+    }
+  }
+
+  @Test func `queries and answers may come byte by byte`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService(.acceptsAfter(.milliseconds(10)))
+      let connection = lab.connectToResolver()
+      for byte in PlainDNS.query(7).framed {
+        connection.write([byte])
+        lab.settle()
+      }
+      lab.advance(by: .milliseconds(10))
+      let server = try #require(lab.host.connections(to: .upstream).first)
+      for byte in Self.good.identified(try lab.streamQuery(0).identifier).framed {
+        #expect(connection.received.isEmpty)
+        lab.host.peerWrites([byte], on: server)
+        lab.settle()
+      }
+      #expect(try connection.answers() == [Self.good])
+    }
+  }
+
+  @Test func `a connection that asks for local names asks no server`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      let connection = lab.connectToResolver()
+      let queries = (0..<40).map { PlainDNS.query($0, "gateway.culvert.internal") }
+      connection.write(queries.flatMap(\.framed))
+      lab.settle()
+      let answers = try connection.answers()
+      #expect(answers.map(\.identifier) == queries.map(\.identifier))
+      #expect(answers.allSatisfy { $0.answers.map(\.data) == [[10, 0, 2, 2]] })
+      #expect(lab.host.calls.connects == 0 && lab.stack.resolverStatistics.localAnswers == 40)
+    }
+  }
+
+  // MARK: Servers
+
+  @Test(arguments: families)
+  func `the next server is asked at once where one is not there, fails or closes`(family: IPAddress.Family) throws {
+    let failures: [(RemoteService, (Lab) throws -> Void)] = [
+      (RemoteService(.fails(.refused)), { _ in }),
+      (RemoteService(.failsAfter(.refused, .milliseconds(5))), { $0.advance(by: .milliseconds(5)) }),
+      (RemoteService(), { try $0.streamServerAnswers(0, PlainDNS.query(7).answer(code: 2)) }),
+      (RemoteService(), { try $0.streamServerAnswers(0, PlainDNS.query(7, "other.example").answer(.any)) }),
+      (RemoteService(), { $0.host.peerFinishes($0.host.connections(to: .upstream)[0]) }),
+      (RemoteService(), { $0.host.peerResets($0.host.connections(to: .upstream)[0]) }),
+    ]
+    for (service, fail) in failures {
+      try withLab { lab in
+        try lab.apply(.setResolvers([.upstream, .upstream2]))
+        lab.host.services = [.upstream: service, .upstream2: RemoteService()]
+        let connection = lab.connectToResolver(family)
+        connection.write(PlainDNS.query(7).framed)
+        lab.settle()
+        try fail(lab)
+        lab.settle()
+        try lab.streamServerAnswers(0, Self.good, at: .upstream2)
+        #expect(try connection.answers() == [Self.good])
+        // The guest's two ends alone.
+        #expect(lab.openSocketCount == 2)
+      }
+    }
+  }
+
+  @Test func `the next server is asked after a second of silence, and the first may still answer`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream, .upstream2]))
+      lab.host.services = [.upstream: RemoteService(), .upstream2: RemoteService(.isSilent)]
+      let connection = lab.connectToResolver()
+      connection.write(PlainDNS.query(7).framed)
+      lab.advance(by: .milliseconds(999))
+      #expect(lab.host.connections(to: .upstream2).isEmpty)
+      lab.advance(by: .milliseconds(1))
+      #expect(lab.host.connections(to: .upstream2).count == 1)
+      // Once both were asked nobody is asked again: what a connection carries is not lost.
+      lab.advance(by: .seconds(3))
+      #expect(lab.host.allConnections.count == 4)
+      try lab.streamServerAnswers(0, Self.good)
+      #expect(try connection.answers() == [Self.good])
+      #expect(lab.openSocketCount == 2)
+    }
+  }
+
+  @Test func `SERVFAIL comes after five seconds, or at once where there is nobody to ask`() throws {
+    let failure = PlainDNS.query(7).answer(code: 2)
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService(.isSilent)
+      let connection = lab.connectToResolver()
+      connection.write(PlainDNS.query(7).framed)
+      lab.advance(by: .milliseconds(4990))
+      #expect(connection.received.isEmpty)
+      lab.advance(by: .milliseconds(10))
+      #expect(try connection.answers() == [failure])
+      lab.host.services[.upstream] = nil
+      connection.write(PlainDNS.query(7).framed)
+      lab.settle()
+      try lab.apply(.setResolvers([]))
+      connection.write(PlainDNS.query(7).framed)
+      lab.settle()
+      #expect(try connection.answers() == [failure, failure, failure])
+    }
+  }
+
+  @Test func `of servers that refuse the first answer is passed on`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream, .upstream2]))
+      lab.host.services = [.upstream: RemoteService(), .upstream2: RemoteService()]
+      let connection = lab.connectToResolver()
+      connection.write(PlainDNS.query(7).framed)
+      lab.settle()
+      try lab.streamServerAnswers(0, PlainDNS.query(7).answer(code: 5))
+      try lab.streamServerAnswers(0, PlainDNS.query(7).answer(code: 2), at: .upstream2)
+      #expect(try connection.answers() == [PlainDNS.query(7).answer(code: 2)])
+    }
+  }
+
+  @Test func `queries that wait go to the new servers when these change`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services = [.upstream: RemoteService(.isSilent), .upstream2: RemoteService()]
+      let connection = lab.connectToResolver()
+      connection.write(PlainDNS.query(7).framed)
+      lab.settle()
+      try lab.apply(.setResolvers([.upstream2]))
+      lab.settle()
+      #expect(lab.isClosed(0))
+      try lab.streamServerAnswers(0, Self.good, at: .upstream2)
+      #expect(try connection.answers() == [Self.good])
+    }
+  }
+
+  // MARK: Bounds
+
+  @Test func `more than sixteen queries of a connection wait in it`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService()
+      let connection = lab.connectToResolver()
+      let queries = (0..<UInt16(40)).map { PlainDNS.query($0, "n\($0).example") }
+      connection.write(queries.flatMap(\.framed))
+      lab.settle()
+      #expect(lab.host.connections(to: .upstream).count == 16)
+      for place in queries.indices { try lab.streamServerAnswers(place, queries[place].answer(.any)) }
+      #expect(try connection.answers() == queries.map { $0.answer(.any) })
+    }
+  }
+
+  @Test(arguments: families)
+  func `answers wait for a guest that does not read, and none is lost`(family: IPAddress.Family) throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService()
+      var options = GuestTCP.Options()
+      options.readsAtOnce = false
+      let connection = lab.connectToResolver(family, options)
+      let queries = (0..<UInt16(40)).map { PlainDNS.query($0, "n\($0).example") }
+      connection.write(queries.flatMap(\.framed))
+      lab.settle()
+      let answers = queries.map { query in
+        // As long as a message can be.
+        query.answer([.init("n", 65_280, data: pattern(65_535 - query.encoded.count - 13, from: Int(query.identifier)))]
+        )
+      }
+      var answered = 0
+      while connection.received.count < answers.count * 65_537 {
+        while answered < lab.host.connections(to: .upstream).count {
+          try lab.streamServerAnswers(answered, answers[answered])
+          answered += 1
+        }
+        lab.advance(by: .milliseconds(100))
+        // The stream, the guest's window, and no more than what sixteen servers have said.
+        #expect(answered <= connection.received.count / 65_537 + 30)
+        connection.read(100_000)
+        lab.advance(by: .milliseconds(100))
+      }
+      let received = try connection.answers().sorted { $0.identifier < $1.identifier }
+      #expect(received == answers)
+      #expect(lab.stack.resolverStatistics.failures == 0)
+    }
+  }
+
+  @Test func `a connection is closed after half a minute without a word, or with answers that nobody takes`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      let connection = lab.connectToResolver()
+      connection.write(Array(PlainDNS.query(7).framed.dropLast()))
+      lab.advance(by: .seconds(29))
+      #expect(!connection.isReadClosed)
+      lab.advance(by: .seconds(1))
+      #expect(connection.isReadClosed && connection.received.isEmpty)
+      connection.finish()
+      lab.host.services[.upstream] = RemoteService()
+      var options = GuestTCP.Options()
+      options.readsAtOnce = false
+      let deaf = lab.connectToResolver(.ipv4, options)
+      let queries = (0..<UInt16(16)).map { PlainDNS.query($0, "n\($0).example") }
+      deaf.write(queries.flatMap(\.framed))
+      lab.settle()
+      for (place, query) in queries.enumerated() {
+        try lab.streamServerAnswers(place, query.answer([.init("n", 65_280, data: pattern(60_000))]))
+      }
+      #expect(lab.openSocketCount > 2)
+      lab.advance(by: .seconds(31))
+      // What is left is the guest's connection, which has not taken all yet.
+      #expect(lab.openSocketCount == 1)
+    }
+  }
+
+  @Test func `of 128 connections the one idle for longest makes room for another`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService()
+      let connections = (0..<128).map { _ in
+        lab.advance(by: .milliseconds(1))
+        return lab.connectToResolver()
+      }
+      // The first waits for an answer, the second has just asked.
+      lab.advance(by: .seconds(1))
+      connections[0].write(PlainDNS.query(7).framed)
+      connections[1].write(PlainDNS.query(7, "gateway.culvert.internal").framed)
+      lab.settle()
+      _ = lab.connectToResolver()
+      let closed = connections.indices.filter { connections[$0].isReadClosed }
+      #expect(closed == [2])
+      #expect(lab.drops(.exhausted) == 1)
+    }
+  }
+
+  @Test func `without descriptors the guest is reset`() {
+    withLab { lab in
+      for left in [0, 1] {
+        lab.host.descriptorsLeft = left
+        #expect(lab.connectToResolver().wasReset)
+        #expect(lab.openSocketCount == 0)
+      }
+    }
+  }
+
+  // MARK: Ends
+
+  @Test func `a guest that has finished asking gets its answers, and then the end`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService()
+      let connection = lab.connectToResolver()
+      connection.write(PlainDNS.query(7).framed)
+      connection.finish()
+      lab.settle()
+      #expect(!connection.isReadClosed)
+      try lab.streamServerAnswers(0, Self.good)
+      #expect(try connection.answers() == [Self.good])
+      #expect(connection.isFinished && lab.openSocketCount == 0)
+    }
+  }
+
+  @Test func `nothing is asked any more for a guest that has reset its connection`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService()
+      let connection = lab.connectToResolver()
+      connection.write((0..<UInt16(20)).flatMap { PlainDNS.query($0, "n\($0).example").framed })
+      lab.settle()
+      connection.reset()
+      lab.settle()
+      #expect(lab.openSocketCount == 0)
+    }
+  }
+
+  @Test func `nothing is left when the network is shut down`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService(.isSilent)
+      lab.connectToResolver().write(PlainDNS.query(7).framed)
+      lab.settle()
+      lab.shutDown()
+      lab.advance(by: .seconds(1))
+      #expect(lab.isShutDown && lab.openSocketCount == 0)
+    }
+  }
+
+  // MARK: Bad input
+
+  @Test func `what is no query is dropped, and what comes behind it is answered`() throws {
+    try withLab { lab in
+      let connection = lab.connectToResolver()
+      let name = PlainDNS.query(7, "gateway.culvert.internal")
+      let nothing: [[UInt8]] = [[], [1], Array(pattern(11)), PlainDNS.query(7).answer(.any).encoded]
+      for bytes in nothing { connection.write(PlainDNS.framed(bytes)) }
+      connection.write(name.framed)
+      lab.settle()
+      let answers = try connection.answers()
+      #expect(answers.map(\.identifier) == [7])
+      #expect(lab.drops(.malformed) == 3 && lab.drops(.ignoredRequest) == 1)
+    }
+  }
+
+  @Test func `a query cut short, or longer than is read, is refused, and what comes behind it answered`() throws {
+    try withLab { lab in
+      let connection = lab.connectToResolver()
+      let whole = PlainDNS.query(7, "gateway.culvert.internal").encoded
+      for length in 12..<whole.count { connection.write(PlainDNS.framed(Array(whole[..<length]))) }
+      connection.write(PlainDNS.framed(whole + [UInt8](repeating: 0, count: 65_535 - whole.count)))
+      connection.write(PlainDNS.framed(whole))
+      lab.settle()
+      let answers = try connection.answers()
+      let codes = answers.map { $0.flags & 15 }
+      #expect(codes == [UInt16](repeating: 1, count: whole.count - 12) + [5, 0])
+    }
+  }
+
+  @Test(arguments: 0..<12)
+  func `an answer of no more than a few bytes is none`(length: Int) throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService()
+      let connection = lab.connectToResolver()
+      connection.write(PlainDNS.query(7).framed)
+      lab.settle()
+      lab.host.peerWrites(PlainDNS.framed(pattern(length)), on: lab.host.connections(to: .upstream)[0])
+      lab.settle()
+      #expect(try connection.answers() == [PlainDNS.query(7).answer(code: 2)])
+      #expect(lab.drops(.filtered) == 1)
+    }
+  }
+}
+
+extension PlainDNS {
+  /// A message behind its length (RFC 1035 section 4.2.2).
+  fileprivate static func framed(_ bytes: [UInt8]) -> [UInt8] {
+    [UInt8(bytes.count >> 8), UInt8(bytes.count & 0xff)] + bytes
+  }
+
+  fileprivate var framed: [UInt8] { Self.framed(encoded) }
+
+  /// Reads a message behind its length.
+  fileprivate init(framed bytes: ArraySlice<UInt8>) throws {
+    let length = Int(bytes[bytes.startIndex]) << 8 | Int(bytes[bytes.startIndex + 1])
+    try #require(bytes.count == 2 + length)
+    try self.init(decoding: Array(bytes.dropFirst(2)))
+  }
+}
+
+extension GuestTCP {
+  /// The messages that have come.
+  fileprivate func answers() throws -> [PlainDNS] {
+    var rest = received[...]
+    var answers: [PlainDNS] = []
+    while let high = rest.first {
+      let length = Int(high) << 8 | Int(try #require(rest.dropFirst().first))
+      answers.append(try PlainDNS(framed: rest.prefix(2 + length)))
+      rest = rest.dropFirst(2 + length)
+    }
+    return answers
+  }
+}
+
+extension Lab {
+  /// A guest's connection to the resolver.
+  fileprivate func connectToResolver(
+    _ family: IPAddress.Family = .ipv4, _ options: GuestTCP.Options = GuestTCP.Options()
+  ) -> GuestTCP {
+    let connection = guest.connect(to: .resolver(family), options: options)
+    settle()
+    return connection
+  }
+
+  /// What has gone to a server on the connection `place` of those made to it, as a message.
+  fileprivate func streamQuery(_ place: Int, at server: Endpoint = .upstream) throws -> PlainDNS {
+    let connections = host.connections(to: server)
+    try #require(place < connections.count, "only \(connections.count) connections to \(server)")
+    return try PlainDNS(framed: host.bytes(at: connections[place])[...])
+  }
+
+  /// Whether the connection `place` of those made to a server is closed.
+  fileprivate func isClosed(_ place: Int, at server: Endpoint = .upstream) -> Bool {
+    host.isClosed(host.connections(to: server)[place])
+  }
+
+  /// The server answers on the connection `place` of those made to it, with the identifier that it was asked by.
+  fileprivate func streamServerAnswers(_ place: Int, _ answer: PlainDNS, at server: Endpoint = .upstream) throws {
+    let query = try streamQuery(place, at: server)
+    host.peerWrites(answer.identified(query.identifier).framed, on: host.connections(to: server)[place])
+    settle()
+  }
+}
