@@ -32,7 +32,7 @@ struct QuietHost: HostNetwork, ~Copyable {
   }
 
   func finishConnecting(_ flow: FlowID) -> HostOpen { .ready }
-  func listen(_ flow: FlowID, for transport: Transport, on local: Endpoint) -> HostOpen { .ready }
+  func listen(_ flow: FlowID, at place: ListeningPlace) -> HostOpen { .ready }
   func accept(from listener: FlowID, as flow: FlowID) -> HostAccept { .wouldBlock }
   func close(_ flow: FlowID, abortively: Bool) {}
 

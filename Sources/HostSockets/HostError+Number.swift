@@ -15,6 +15,7 @@ extension HostError {
     case EADDRNOTAVAIL: self = .addressUnavailable
     case EACCES, EPERM: self = .forbidden
     case EMFILE, ENFILE, ENOBUFS, ENOMEM: self = .exhausted
+    case ENOTSOCK: self = .notASocket
     case EMSGSIZE: self = .messageTooLong
     default: self = .other(number)
     }

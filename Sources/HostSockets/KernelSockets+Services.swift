@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSystem
 public import Netstack
 import Primitives
@@ -12,6 +13,7 @@ import Primitives
 /// - Bytes cannot be removed without being read (MSG_TRUNC means nothing).
 /// - Memory is counted where TCP does not count it (SK_MEMINFO_WMEM_ALLOC).
 /// - There is no reset. A peer learns of one where bytes were left unread (ECONNRESET), else of an end.
+/// - A listener has a path, which stays in the file system unless it is removed, and clients have no addresses.
 extension KernelSockets {
   /// Opens a stream to one of the host's services.
   public mutating func connect(_ flow: FlowID, to service: HostService) -> HostOpen {
@@ -74,11 +76,42 @@ extension KernelSockets {
   /// Forgets the commands that have ended.
   public mutating func reapCommands() { commands.reap() }
 
+  /// Listens on a path for a forward.
+  mutating func listen(_ flow: FlowID, atPath path: String) throws(SystemError) {
+    let socket = try Socket(.stream, for: .path(path))
+    let bound: LocalPath
+    do throws(SocketPathError) {
+      bound = LocalPath(try SocketPath(binding: socket, to: path))
+    } catch {
+      throw error.systemError
+    }
+    try socket.listen(backlog: Self.backlog)
+    try register(flow, socket, as: .localListener, family: .ipv4)
+    localPaths[flow] = bound
+  }
+
   /// Takes a connected UNIX stream into the table.
   mutating func adopt(_ socket: consuming Socket, as flow: FlowID) throws(SystemError) {
     try socket.set(.urgentInline, to: true)
     if usesPeekOffset { try socket.set(.peekOffset, to: 0) }
     try register(flow, socket, as: .localStream, family: .ipv4)
+  }
+}
+
+/// Holds the path of a listener, so that it can stand in a list.
+final class LocalPath {
+  private let path: SocketPath
+  init(_ path: consuming SocketPath) { self.path = path }
+}
+
+extension SocketPathError {
+  /// The error as the system would tell it.
+  fileprivate var systemError: SystemError {
+    switch self {
+    case .inUse(let path): SystemError(EADDRINUSE, "listen on", path)
+    case .notASocket(let path): SystemError(ENOTSOCK, "listen on", path)
+    case .refused(let error): error
+    }
   }
 }
 

@@ -53,6 +53,8 @@ public struct KernelSockets: ~Copyable {
   var rawIdentifiers = IdentifierSet()
   /// The commands that run for connections.
   var commands: RunningCommands
+  /// The paths of the forwards that listen on UNIX sockets.
+  var localPaths: [FlowID: LocalPath] = [:]
   /// The files that are served to guests, nil for none.
   let files: FileTree?
   /// A descriptor to give up when all are used, so that a waiting connection can be taken and refused.
@@ -134,6 +136,8 @@ public struct KernelSockets: ~Copyable {
 
   /// Closes a flow's socket and forgets the flow.
   mutating func forget(_ flow: FlowID) {
+    // Before the socket: who finds the path finds who listens.
+    if table[flow].kind == .localListener { localPaths[flow] = nil }
     if table[flow].kind == .rawEcho { rawIdentifiers.giveBack(table[flow].identifier) }
     // Closing the only descriptor takes the socket out of the event queue as well.
     _ = FileDescriptor(owning: descriptor(flow))
@@ -190,24 +194,11 @@ extension KernelSockets: HostNetwork {
   }
 
   /// Starts to listen for a forward.
-  public mutating func listen(_ flow: FlowID, for transport: Transport, on local: Endpoint) -> HostOpen {
+  public mutating func listen(_ flow: FlowID, at place: ListeningPlace) -> HostOpen {
     do throws(SystemError) {
-      let address = SocketAddress.internet(local)
-      let socket = try Socket(transport == .tcp ? .stream : .datagram, for: address)
-      if local.address.family == .ipv6 { try socket.set(.ipv6Only, to: true) }
-      switch transport {
-      case .tcp:
-        try prepare(socket)
-        try socket.set(.reuseAddress, to: true)
-        try socket.bind(to: address)
-        try socket.listen(backlog: Self.backlog)
-        try register(flow, socket, as: .streamListener, family: local.address.family)
-      case .udp:
-        let isIPv4 = local.address.family == .ipv4
-        try socket.set(isIPv4 ? .ipv4PacketInformation : .ipv6PacketInformation, to: true)
-        try socket.set(.errorQueue(local.address.family), to: true)
-        try socket.bind(to: address)
-        try register(flow, socket, as: .datagramListener, family: local.address.family)
+      switch place {
+      case .port(let transport, let local): try listen(flow, for: transport, on: local)
+      case .local(let path): try listen(flow, atPath: path)
       }
       return .ready
     } catch {
@@ -215,13 +206,39 @@ extension KernelSockets: HostNetwork {
     }
   }
 
+  private mutating func listen(
+    _ flow: FlowID, for transport: Transport, on local: Endpoint
+  ) throws(SystemError) {
+    let address = SocketAddress.internet(local)
+    let socket = try Socket(transport == .tcp ? .stream : .datagram, for: address)
+    if local.address.family == .ipv6 { try socket.set(.ipv6Only, to: true) }
+    switch transport {
+    case .tcp:
+      try prepare(socket)
+      try socket.set(.reuseAddress, to: true)
+      try socket.bind(to: address)
+      try socket.listen(backlog: Self.backlog)
+      try register(flow, socket, as: .streamListener, family: local.address.family)
+    case .udp:
+      let isIPv4 = local.address.family == .ipv4
+      try socket.set(isIPv4 ? .ipv4PacketInformation : .ipv6PacketInformation, to: true)
+      try socket.set(.errorQueue(local.address.family), to: true)
+      try socket.bind(to: address)
+      try register(flow, socket, as: .datagramListener, family: local.address.family)
+    }
+  }
+
   /// Connections that the kernel lets wait, as far as net.core.somaxconn allows.
-  private static var backlog: Int32 { 1024 }
+  static var backlog: Int32 { 1024 }
 
   /// Accepts the next connection; without descriptors it is taken and reset, or it would wait and wake us for ever.
   public mutating func accept(from listener: FlowID, as flow: FlowID) -> HostAccept {
     do throws(SystemError) {
       guard let socket = try Socket.accept(from: descriptor(listener)) else { return .wouldBlock }
+      guard table[listener].kind != .localListener else {
+        try adopt(socket, as: flow)
+        return .acceptedLocal
+      }
       let number = socket.rawValue
       // The family decides nothing on a stream that is connected.
       try register(flow, socket, as: .stream, family: .ipv4)
@@ -285,8 +302,8 @@ extension KernelSockets: HostNetwork {
     case (.stream, true): Self.resetOnClose(descriptor(flow))
     case (.stream, false), (.localStream, false): discardUnread(flow)
     // A UNIX socket has no reset of its own: its peer is told of one by what was left unread.
-    case (.localStream, true), (.none, _), (.streamListener, _), (.datagrams, _), (.datagramListener, _), (.echo, _),
-      (.rawEcho, _), (.file, _):
+    case (.localStream, true), (.none, _), (.streamListener, _), (.localListener, _), (.datagrams, _),
+      (.datagramListener, _), (.echo, _), (.rawEcho, _), (.file, _):
       break
     }
     forget(flow)

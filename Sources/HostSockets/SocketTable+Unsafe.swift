@@ -7,6 +7,8 @@ struct SocketState {
     case none, stream, datagrams, streamListener, datagramListener
     /// A stream that is no TCP connection: a UNIX socket.
     case localStream
+    /// What takes them for a forward.
+    case localListener
     /// A ping socket, to which the kernel gives what belongs to its identifier.
     case echo
     /// A raw socket for echo, of which the kernel knows nothing but a filter.

@@ -130,8 +130,9 @@ struct NetworkArguments: ParsableArguments {
   @Option(
     name: .customLong("hostfwd"),
     help: ArgumentHelp(
-      "Lead a port of the host to a guest, or a range FIRST-LAST of them; may be repeated. Without HOSTADDR every IPv4 address of the host listens, "
-        + "without GUESTADDR the first lease is meant; IPv6 addresses stand in brackets (default: none).",
+      "Lead a port of the host to a guest, or a range FIRST-LAST of them; may be repeated. Without HOSTADDR every IPv4 "
+        + "address of the host listens, without GUESTADDR the first lease is meant; IPv6 addresses stand in brackets. "
+        + "With 'unix:PATH' before the dash a UNIX socket leads to a TCP port, for the same user only (default: none).",
       valueName: "[tcp|udp]:[hostaddr]:port-[guestaddr]:port"))
   var hostfwd: [String] = []
 

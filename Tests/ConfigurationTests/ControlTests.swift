@@ -37,7 +37,8 @@ struct ControlTests {
     ("::2222", "tcp:0.0.0.0:2222", ["tcp::2222-10.0.2.16:9"], []),
     ("udp:127.1:53", "udp:127.0.0.1:53", ["udp:127.0.0.1:53-:53"], ["udp::53-:53"]),
     ("tcp:[::1]:80", "tcp:[::1]:80", ["tcp:[::1]:80-:80"], ["tcp::80-:80"]),
-    ("tcp::80-82", "tcp:0.0.0.0:80-82", ["tcp::80-:1", "tcp::82-:1"], ["tcp::79-:1", "tcp::83-:1"]),
+    ("unix:/run/a-b", "unix:/run/a-b", ["unix:/run/a-b-:22"], ["unix:/run/a-:22", "tcp::1-:22"]),
+    ("tcp::80-82", "tcp:0.0.0.0:80-82", ["tcp::80-:1", "tcp::82-:1"], ["tcp::79-:1", "tcp::83-:1", "unix:/a-:1"]),
   ])
   func `a removal names forwards by their host's side`(
     rule: String, description: String, named: [String], others: [String]
@@ -52,7 +53,8 @@ struct ControlTests {
     ("", "No : separators"), ("2222", "No : separators"), ("tcp:2222", "Missing : separator"),
     ("sctp::1", "Bad protocol name"), ("tcp:a:1", "Bad host address"), ("tcp::", "Bad host port"),
     ("tcp::x", "Bad host port"), ("tcp::70000", "Bad host port"), ("tcp::9-8", "Bad host port range"),
-    ("tcp::2222-:22", "Bad host port range"),
+    ("tcp::2222-:22", "Bad host port range"), ("unix:", "Missing unix socket path"),
+    ("unix:a", "unix socket path must be absolute"), ("unix", "No : separators"),
   ])
   func `a removal that cannot be read is told as a forward is`(rule: String, reason: String) {
     #expect {

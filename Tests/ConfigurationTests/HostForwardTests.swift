@@ -14,6 +14,9 @@ struct HostForwardTests {
     ("udp:[::1]:7-7-[fec0::15]:7", "udp:[::1]:7-[fec0::15]:7"),
     ("tcp:[::1]:8080-:80", "tcp:[::1]:8080-:80"),
     ("tcp:[2001:db8::7]:443-[fec0::15]:443", "tcp:[2001:db8::7]:443-[fec0::15]:443"),
+    ("unix:/run/guest.sock-:22", "unix:/run/guest.sock-:22"),
+    ("unix:/run/my-guest:1/ssh-10.0.2.16:0x16", "unix:/run/my-guest:1/ssh-10.0.2.16:22"),
+    ("unix:/s-[fec0::15]:22", "unix:/s-[fec0::15]:22"),
   ])
   func `a rule in QEMU's syntax is read`(rule: String, canonical: String) throws {
     let forward = try HostForward(rule: rule)
@@ -30,10 +33,16 @@ struct HostForwardTests {
     #expect(try HostForward(rule: "tcp::61440-65535-:61440").ports.last?.description == "tcp:0.0.0.0:65535-:65535")
   }
 
+  @Test func `a socket is as little a range as a port`() throws {
+    let forward = try HostForward(rule: "unix:/" + String(repeating: "x", count: 106) + "-:22")
+    #expect(forward.path?.utf8.count == 107)
+    #expect(forward.ports == [forward])
+    #expect(try HostForward(rule: "tcp::22-:22").path == nil)
+  }
+
   @Test func `what a rule leaves out has QEMU's defaults`() throws {
     let forward = try HostForward(rule: "::2222-:22")
-    #expect(forward.transport == .tcp)
-    #expect(forward.host == Endpoint(.any, port: 2222))
+    #expect(forward.host == .port(.tcp, Endpoint(.any, port: 2222)))
     #expect(forward.guestAddress == nil)
     #expect(forward.guestPort == 22)
   }
@@ -64,6 +73,17 @@ struct HostForwardTests {
     ("tcp::1-4097-:1", "More than 4096 ports"),
     ("tcp::8000-8010-:65530", "Guest ports beyond 65535"),
     ("tcp::8000-8001-8002-:80", "Bad guest address"),
+    ("unix", "No : separators"),
+    ("unix:/run/guest.sock", "Missing - separator"),
+    ("unix:-:22", "Missing unix socket path"),
+    ("unix:guest.sock-:22", "unix socket path must be absolute"),
+    ("unix::/run/guest.sock-:22", "unix socket path must be absolute"),
+    ("unix:/" + String(repeating: "x", count: 107) + "-:22", "Unix socket path is too long"),
+    ("unix:/a\0b-:22", "Zero byte in unix socket path"),
+    ("unix:/run/guest.sock-22", "Missing guest address"),
+    ("unix:/run/guest.sock-guest:22", "Bad guest address"),
+    ("unix:/run/guest.sock-:0", "Bad guest port"),
+    ("unix:/run/guest.sock-:22-23", "Missing guest address"),
   ])
   func `a wrong rule is refused in QEMU's words`(rule: String, reason: String) {
     #expect {

@@ -118,7 +118,10 @@ final class Host {
   }
   func readiness(of flow: FlowID, _ events: Events) -> HostReadiness { sockets.readiness(of: flow, events) }
   func listen(_ flow: FlowID, for transport: Transport, on local: Endpoint) -> HostOpen {
-    sockets.listen(flow, for: transport, on: local)
+    sockets.listen(flow, at: .port(transport, local))
+  }
+  func listen(_ flow: FlowID, atPath path: String) -> HostOpen {
+    sockets.listen(flow, at: .local(path))
   }
   func openEcho(_ flow: FlowID, family: IPAddress.Family, identifier: UInt16) -> HostOpen {
     sockets.openEcho(flow, family: family, identifier: identifier)

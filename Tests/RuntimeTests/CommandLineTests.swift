@@ -113,6 +113,45 @@ struct CommandLineTests {
     }
   }
 
+  @Test func `a socket that cannot be a forward's is told before anything starts, and left alone`() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/s"
+    let rule = "unix:\(path)-:22"
+    let refusal = "culvert: Could not set up host forwarding rule '\(rule)': "
+    for (arguments, reason) in [
+      (["--control", "unix:\(path)", "fd:0"], "unix:\(path) is the control socket; choose another path"),
+      (["unix:\(path)"], "unix:\(path) is a link; choose another path"),
+      (["connect:unix:\(path)"], "unix:\(path) is a link; choose another path"),
+    ] {
+      let (text, exit) = try run(["serve", "--hostfwd", rule] + arguments)
+      #expect(text == refusal + reason + "\n")
+      #expect(exit == .status(1))
+    }
+    try FileDescriptor.open(replacing: path, mode: 0o600).write("precious")
+    let (text, exit) = try run(["run", "--hostfwd", rule, "--", "echo", "started"])
+    let reason = "it exists and is not a socket; remove it or choose another path"
+    #expect(text == refusal + "cannot listen on unix:\(path): \(reason)\n")
+    #expect(exit == .status(1))
+    #expect(try FileDescriptor.text(of: path) == "precious")
+  }
+
+  @Test(arguments: ["--hostfwd", "--user", "--config"])
+  func `a forward's socket is there while the command runs, and no longer`(way: String) throws {
+    let folder = try TemporaryFolder()
+    let rule = "unix:\(folder.path)/s-:22"
+    let options =
+      switch way {
+      case "--hostfwd": [way, rule]
+      case "--user": [way, "hostfwd=\(rule)"]
+      default: [way, folder.path + "/config"]
+      }
+    try "hostfwd = [\"\(rule)\"]".write(toFile: folder.path + "/config", atomically: true, encoding: .utf8)
+    let (text, exit) = try run(["run"] + options + ["--", "sh", "-c", "ls -l \(folder.path)/s"])
+    #expect(text.hasPrefix("srw-------"), "\(text)")
+    #expect(exit == .status(0))
+    #expect(throws: SystemError.self) { try FileIdentity(path: folder.path + "/s") }
+  }
+
   @Test func `a file that cannot be written keeps the command from starting`() throws {
     let (text, exit) = try run(["run", "--pid-file", "/nonexistent/pid", "--", "echo", "started"])
     #expect(text == "culvert: cannot write /nonexistent/pid: No such file or directory\n")

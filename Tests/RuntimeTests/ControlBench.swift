@@ -32,6 +32,7 @@ final class ControlBench {
       let ends = try Socket.pair(.stream).take()
       guests.append(GuestEnd(Socket(FileDescriptor(owning: ends.second))))
       var options = options
+      options.control = address.description
       if options.network.dnsUpstream.isEmpty { options.network.dnsUpstream = ["192.0.2.53"] }
       let logger = lines.logger(threshold, network: names.count > 1 ? name : nil)
       let setup = try Setup(options, logger: logger)

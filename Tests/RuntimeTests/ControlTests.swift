@@ -86,6 +86,43 @@ struct ControlTests {
     #expect(bench.log.contains("no longer forwarding tcp 127.0.0.1:\(port)\n"))
   }
 
+  @Test func `a forward may listen on a socket, whose path goes with it`() throws {
+    let folder = try TemporaryFolder()
+    let bench = try ControlBench(in: folder.path)
+    let client = try ControlEnd(bench.address)
+    let path = folder.path + "/guest.sock"
+    let forward =
+      #"{"guest":"10.0.2.15:22","host":"unix:\#(path)","rule":"unix:\#(path)-10.0.2.15:22","transport":"tcp"}"#
+    func answer(_ forwards: String) -> String {
+      #"{"result":{"forwards":[\#(forwards)],"network":"net0"},"version":1}"#
+    }
+    let added = try client.ask(#"{"version":1,"method":"add-forward","params":{"rule":"unix:\#(path)-:22"}}"#)
+    #expect(added.replacing(#"\/"#, with: "/") == answer(forward))
+    #expect(try FileIdentity(path: path).isSocket)
+    let listed = try client.ask(#"{"version":1,"method":"forwards"}"#)
+    #expect(listed.replacing(#"\/"#, with: "/") == answer(forward))
+    let removed = try client.ask(#"{"version":1,"method":"remove-forward","params":{"rule":"unix:\#(path)"}}"#)
+    #expect(removed.replacing(#"\/"#, with: "/") == answer(forward))
+    #expect(throws: SystemError.self) { try FileIdentity(path: path) }
+    #expect(bench.log.contains("forwarding tcp unix:\(path) to 10.0.2.15:22\n"))
+    #expect(bench.log.contains("no longer forwarding tcp unix:\(path)\n"))
+    // The control socket itself, by its name and by another.
+    for (name, reason) in [
+      ("ctl", "unix:\(folder.path)/ctl is the control socket; choose another path"),
+      (
+        "./ctl",
+        "cannot listen on unix:\(folder.path)/./ctl: another process listens there; stop it or choose another path"
+      ),
+    ] {
+      let rule = "unix:\(folder.path)/\(name)-:22"
+      let refused = try client.ask(#"{"version":1,"method":"add-forward","params":{"rule":"\#(rule)"}}"#)
+      #expect(
+        refused.replacing(#"\/"#, with: "/")
+          == #"{"error":{"code":"refused","message":"Could not set up host forwarding rule '\#(rule)': \#(reason)"},"#
+          + #""version":1}"#)
+    }
+  }
+
   @Test func `a range of which one port is taken is not forwarded at all`() throws {
     let folder = try TemporaryFolder()
     let bench = try ControlBench(in: folder.path)

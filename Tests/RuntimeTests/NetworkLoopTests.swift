@@ -93,15 +93,15 @@ struct NetworkLoopTests {
 
   @Test func `commands from other threads are carried out, failures are logged`() throws {
     let loop = try LoopUnderTest()
+    let place = Endpoint(.loopback, port: try freePort())
     let forward = PortForward(
-      transport: .tcp, host: Endpoint(.loopback, port: try freePort()),
-      guest: Endpoint(IPv4Address(10, 0, 2, 15), port: 80))
+      transport: .tcp, host: place, guest: Endpoint(IPv4Address(10, 0, 2, 15), port: 80))
     try loop.mailbox.send(.apply(.addForward(forward)))
     try loop.mailbox.send(.apply(.addForward(forward)))
-    let message = "error: cannot listen on \(forward.host): the address is in use; choose another port"
+    let message = "error: cannot listen on \(place): the address is in use; choose another port"
     try loop.run { loop.log.contains(message) }
-    try loop.mailbox.send(.apply(.removeForward(.udp, host: forward.host)))
-    try loop.run { loop.log.contains("nothing is forwarded from udp \(forward.host)") }
+    try loop.mailbox.send(.apply(.removeForward(.port(.udp, place))))
+    try loop.run { loop.log.contains("nothing is forwarded from udp \(place)") }
   }
 
   @Test func `the host's name servers are followed`() throws {

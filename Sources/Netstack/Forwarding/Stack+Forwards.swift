@@ -11,9 +11,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       listeners.remove(at: slot)
       throw .tableFull
     }
-    var opened = host.listen(id, for: forward.transport, on: forward.host)
-    if opened == .failed(.addressInUse), forward.transport == .udp, endMappings(onPort: forward.host.port) {
-      opened = host.listen(id, for: forward.transport, on: forward.host)
+    var opened = host.listen(id, at: forward.host)
+    if opened == .failed(.addressInUse), case .port(.udp, let local) = forward.host, endMappings(onPort: local.port) {
+      opened = host.listen(id, at: forward.host)
     }
     guard case .failed(let error) = opened else { return }
     flows.remove(id)
@@ -21,13 +21,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     throw .cannotListen(forward, error)
   }
 
-  mutating func removeForward(_ transport: Transport, host local: Endpoint) throws(CommandError) {
+  mutating func removeForward(from place: ListeningPlace) throws(CommandError) {
     for index in 0..<flows.highWater {
       guard let id = flows.id(at: index), case .listener(let slot) = flows.slot(of: id) else { continue }
-      let forward = listeners[slot].forward
-      if forward.transport == transport && forward.host == local { return endListener(id, slot) }
+      if listeners[slot].forward.host == place { return endListener(id, slot) }
     }
-    throw .noSuchForward(transport, local)
+    throw .noSuchForward(place)
   }
 
   mutating func endListener(_ id: FlowID, _ slot: UInt32) {
@@ -47,7 +46,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     guard !isShuttingDown else { return }
     let isDone: Bool
     switch listeners[slot].forward.transport {
-    case .tcp: isDone = acceptConnections(id, listeners[slot].forward, at: now, into: &sink)
+    case .tcp: isDone = acceptConnections(id, slot, at: now, into: &sink)
     case .udp: isDone = acceptDatagrams(id, listeners[slot].forward, at: now, into: &sink)
     }
     if !isDone { enqueueListener(id, slot) }
@@ -62,12 +61,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Accepts what waits, within a budget; returns whether that was all.
   private mutating func acceptConnections<Sink: FrameSink & ~Copyable>(
-    _ listener: FlowID, _ forward: PortForward, at now: Instant, into sink: inout Sink
+    _ listener: FlowID, _ place: UInt32, at now: Instant, into sink: inout Sink
   ) -> Bool {
+    let forward = listeners[place].forward
     for _ in 0..<Self.acceptBudget {
       // The connection's name must exist before its socket; its ends are known only behind that.
       let unnamed = TCPConnection(
-        toGuest: forward.guest, from: forward.guest, host: forward.host, initialSend: SequenceNumber(0),
+        toGuest: forward.guest, from: forward.guest, host: forward.guest, initialSend: SequenceNumber(0),
         timestampOffset: 0, at: now)
       guard let (id, slot) = insert(unnamed, key: nil) else {
         drop(.exhausted, on: .first)
@@ -76,7 +76,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       switch host.accept(from: listener, as: id) {
       case .accepted(let peer, _):
         handshakeBegan(id, slot)
-        name(id, slot, forward, client: peer, at: now, into: &sink)
+        name(id, slot, forward, client: peer, host: peer, at: now, into: &sink)
+      case .acceptedLocal:
+        handshakeBegan(id, slot)
+        let client = Endpoint(.any(.ipv4), port: port(ofLocalClient: id))
+        name(id, slot, forward, client: client, host: Self.localHost(at: place), at: now, into: &sink)
       case .wouldBlock:
         discard(id, slot)
         return true
@@ -99,7 +103,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// Gives an accepted connection its ends, and asks the guest.
   private mutating func name<Sink: FrameSink & ~Copyable>(
-    _ id: FlowID, _ slot: UInt32, _ forward: PortForward, client: Endpoint, at now: Instant, into sink: inout Sink
+    _ id: FlowID, _ slot: UInt32, _ forward: PortForward, client: Endpoint, host: Endpoint, at now: Instant,
+    into sink: inout Sink
   ) {
     guard let remote = appearance(of: client, .tcp, forward) else {
       drop(.exhausted, on: .first)
@@ -107,7 +112,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     let key = FlowKey(.tcp, guest: forward.guest, remote: remote)
     tcp[slot] = TCPConnection(
-      toGuest: forward.guest, from: remote, host: client, initialSend: initialSequence(key, at: now),
+      toGuest: forward.guest, from: remote, host: host, initialSend: initialSequence(key, at: now),
       timestampOffset: timestampOffset(key), at: now)
     flows.setKey(key, of: id)
     afterwards(id, slot)
@@ -133,11 +138,36 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   private static var appearanceAttempts: UInt64 { 16 }
 
-  /// A port of the dynamic range (RFC 6335 section 6) that depends on the client alone, so that it finds it again.
+  /// A port that depends on the client alone, so that it finds it again.
   private func otherPort(for client: Endpoint, _ attempt: UInt64) -> UInt16 {
     let address = client.address.mapped
-    let hash = sequenceHash.hash(address.high, address.low, UInt64(client.port), attempt, 1)
-    return 49_152 + UInt16(truncatingIfNeeded: hash) % 16_384
+    return Self.dynamicPort(sequenceHash.hash(address.high, address.low, UInt64(client.port), attempt, 1))
+  }
+
+  /// A port of the dynamic range (RFC 6335 section 6).
+  private static func dynamicPort(_ hash: UInt64) -> UInt16 { 49_152 + UInt16(truncatingIfNeeded: hash) % 16_384 }
+
+  // MARK: Clients without endpoints
+
+  /// A port for a client that has none, which depends on its connection alone.
+  private func port(ofLocalClient id: FlowID) -> UInt16 {
+    Self.dynamicPort(sequenceHash.hash(id.rawValue, 0, 0, 0, 2))
+  }
+
+  /// What a connection keeps in the place of such a client's endpoint: the address that no peer has, and where its
+  /// listener was.
+  private static func localHost(at place: UInt32) -> Endpoint {
+    Endpoint(.any(.ipv4), port: UInt16(truncatingIfNeeded: place))
+  }
+
+  /// The name of the local place by which a connection's client came; nil for a client with an endpoint, empty where
+  /// the listener's place has been taken by another.
+  func localPlace(of connection: TCPConnection) -> String? {
+    let (host, place) = (connection.host, UInt32(connection.host.port))
+    guard connection.isInbound, host.address.isAny, place < listeners.elements.count else { return nil }
+    let forward = listeners[place].forward
+    guard case .local(let name) = forward.host, forward.guest == connection.guest else { return "" }
+    return name
   }
 
   // MARK: Datagrams

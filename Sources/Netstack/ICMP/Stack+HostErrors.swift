@@ -11,7 +11,7 @@ extension NetworkReport {
     case .hostUnreachable, .timedOut: self = .hostUnreachable
     case .networkUnreachable: self = .networkUnreachable
     case .forbidden: self = .prohibited
-    case .reset, .addressInUse, .addressUnavailable, .exhausted, .messageTooLong, .other: return nil
+    case .reset, .addressInUse, .addressUnavailable, .exhausted, .notASocket, .messageTooLong, .other: return nil
     }
   }
 

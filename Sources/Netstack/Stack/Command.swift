@@ -1,28 +1,50 @@
 public import Primitives
 
-/// A port of the host that leads to a guest.
+/// Where on the host a forward waits for clients.
+public enum ListeningPlace: Hashable, Sendable {
+  /// At a port of its network.
+  case port(Transport, Endpoint)
+  /// At a stream socket that is in no network, under a name that only the host understands. Its clients have no
+  /// endpoints.
+  case local(String)
+
+  /// What the clients speak, and so the guest: a stream is TCP's, whatever carries it on the host.
+  public var transport: Transport {
+    switch self {
+    case .port(let transport, _): transport
+    case .local: .tcp
+    }
+  }
+}
+
+/// A port of the host, or a socket of its own, that leads to a guest.
 public struct PortForward: Hashable, Sendable {
-  /// TCP or UDP.
-  public var transport: Transport
   /// Where the host listens.
-  public var host: Endpoint
+  public var host: ListeningPlace
   /// Where the guest listens.
   public var guest: Endpoint
 
   /// Makes a forward of its parts.
-  public init(transport: Transport, host: Endpoint, guest: Endpoint) {
-    self.transport = transport
+  public init(from host: ListeningPlace, to guest: Endpoint) {
     self.host = host
     self.guest = guest
   }
+
+  /// Makes the forward of a port.
+  public init(transport: Transport, host: Endpoint, guest: Endpoint) {
+    self.init(from: .port(transport, host), to: guest)
+  }
+
+  /// TCP or UDP.
+  public var transport: Transport { host.transport }
 }
 
 /// A change to a running network, an input of the core like any frame.
 public enum Command: Hashable, Sendable {
   /// Start to forward a port.
   case addForward(PortForward)
-  /// Stop forwarding what `host` leads to; connections go on.
-  case removeForward(Transport, host: Endpoint)
+  /// Stop forwarding what listens there; connections go on.
+  case removeForward(ListeningPlace)
   /// Send queries for the virtual resolver to these servers, best first.
   case setResolvers([Endpoint])
   /// Have the virtual resolver know these names, in the place of those that it was configured with.
@@ -34,7 +56,7 @@ public enum CommandError: Error, Hashable, Sendable {
   /// The host refused to listen there.
   case cannotListen(PortForward, HostError)
   /// There is no such forward.
-  case noSuchForward(Transport, Endpoint)
+  case noSuchForward(ListeningPlace)
   /// The flow table is full.
   case tableFull
 }

@@ -21,6 +21,8 @@ public enum HostError: Error, Hashable, Sendable {
   case forbidden
   /// No descriptors, buffers or memory left (EMFILE, ENFILE, ENOBUFS, ENOMEM).
   case exhausted
+  /// What has the name of a local place is no socket (ENOTSOCK).
+  case notASocket
   /// The datagram is too long for the path (EMSGSIZE).
   case messageTooLong
   /// Any other error number of the host.
@@ -63,6 +65,8 @@ public enum HostWrite: Hashable, Sendable {
 public enum HostAccept: Hashable, Sendable {
   /// A connection from `peer`, made to the host's address `local`.
   case accepted(peer: Endpoint, local: Endpoint)
+  /// A connection of a client without an endpoint, made to a local place.
+  case acceptedLocal
   /// No connection waits.
   case wouldBlock
   /// A connection was refused or lost (for want of descriptors, say); others may wait.
@@ -121,8 +125,8 @@ public protocol HostNetwork: ~Copyable {
   /// `takeError` before.
   mutating func finishConnecting(_ flow: FlowID) -> HostOpen
 
-  /// Starts to listen on the host for a forward (a stream's listener, or a bound datagram socket).
-  mutating func listen(_ flow: FlowID, for transport: Transport, on local: Endpoint) -> HostOpen
+  /// Starts to listen on the host for a forward (a stream's listener, or a bound datagram socket). Never in progress.
+  mutating func listen(_ flow: FlowID, at place: ListeningPlace) -> HostOpen
 
   /// Accepts the next connection of `listener` as `flow`.
   mutating func accept(from listener: FlowID, as flow: FlowID) -> HostAccept

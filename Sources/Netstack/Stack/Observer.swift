@@ -114,6 +114,9 @@ public struct FlowSummary: Hashable, Sendable {
   public var host: Endpoint
   /// What the flow leads to on the host, where that is no endpoint; `host` means nothing then.
   public var service: HostService?
+  /// The name of the local place by which a client without an endpoint came, empty where it is not known any more;
+  /// `host` means nothing then.
+  public var localPlace: String?
   /// Whether the host's side began it (a port forward).
   public var isInbound: Bool
   /// The state in the field's words: ESTABLISHED, TIME-WAIT, or for UDP its kind.
@@ -126,7 +129,8 @@ public struct FlowSummary: Hashable, Sendable {
   /// Makes a summary of its parts.
   public init(
     id: FlowID, transport: FlowProtocol, guest: Endpoint, remote: Endpoint, host: Endpoint,
-    service: HostService? = nil, isInbound: Bool, state: FlowState, bytesFromGuest: UInt64, bytesToGuest: UInt64
+    service: HostService? = nil, localPlace: String? = nil, isInbound: Bool, state: FlowState,
+    bytesFromGuest: UInt64, bytesToGuest: UInt64
   ) {
     self.id = id
     self.transport = transport
@@ -134,6 +138,7 @@ public struct FlowSummary: Hashable, Sendable {
     self.remote = remote
     self.host = host
     self.service = service
+    self.localPlace = localPlace
     self.isInbound = isInbound
     self.state = state
     self.bytesFromGuest = bytesFromGuest

@@ -183,7 +183,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   ) throws(CommandError) {
     switch command {
     case .addForward(let forward): try addForward(forward)
-    case .removeForward(let transport, let host): try removeForward(transport, host: host)
+    case .removeForward(let place): try removeForward(from: place)
     case .setResolvers(let servers): setResolvers(servers, at: now, into: &sink)
     case .setLocalNames(let names): dns.names.replace(by: names)
     }

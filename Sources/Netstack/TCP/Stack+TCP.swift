@@ -167,8 +167,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   func summary(of connection: TCPConnection, _ id: FlowID) -> FlowSummary {
     FlowSummary(
       id: id, transport: .tcp, guest: connection.guest, remote: connection.remote, host: connection.host,
-      service: service(of: connection), isInbound: connection.isInbound, state: connection.state.public,
-      bytesFromGuest: connection.bytesFromGuest,
+      service: service(of: connection), localPlace: localPlace(of: connection), isInbound: connection.isInbound,
+      state: connection.state.public, bytesFromGuest: connection.bytesFromGuest,
       bytesToGuest: connection.bytesToGuest)
   }
 }

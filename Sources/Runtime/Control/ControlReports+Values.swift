@@ -50,15 +50,16 @@ extension FlowsReport.Flow {
   init(_ flow: FlowSummary) {
     self.init(
       id: flow.id.description, transport: FlowTransport(flow.transport), guest: flow.guest.description,
-      remote: flow.remote.description, host: flow.service?.name ?? flow.host.description, isInbound: flow.isInbound,
-      state: flow.state.rawValue, bytesFromGuest: flow.bytesFromGuest, bytesToGuest: flow.bytesToGuest)
+      remote: flow.remote.description, host: flow.service?.name ?? flow.localClient ?? flow.host.description,
+      isInbound: flow.isInbound, state: flow.state.rawValue, bytesFromGuest: flow.bytesFromGuest,
+      bytesToGuest: flow.bytesToGuest)
   }
 }
 
 extension ForwardsReport.Forward {
   init(_ forward: PortForward) {
     self.init(
-      transport: forward.transport == .tcp ? .tcp : .udp, host: forward.host.description,
+      transport: forward.transport == .tcp ? .tcp : .udp, host: forward.host.address,
       guest: forward.guest.description, rule: HostForward(forward).description)
   }
 }

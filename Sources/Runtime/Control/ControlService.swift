@@ -12,6 +12,8 @@ struct ControlledNetwork: Sendable {
   var mailbox: Mailbox
   /// Whom a forward without a guest's address leads to, nil where there are no leases.
   var firstLease: IPv4Address?
+  /// The UNIX sockets on which no forward may listen.
+  var ownSockets = OwnSockets()
 }
 
 /// Carries out what an operator asks for: takes the request apart, asks the loops, and makes the answer. Used by one
@@ -125,11 +127,18 @@ extension ControlService {
   private func addForward(_ parameters: ControlParameters) throws(ControlFailure) -> ForwardsReport {
     let network = try network(parameters)
     let text = try required(parameters.rule, "rule", "a forward in QEMU's syntax, as tcp::2222-:22")
+    let rule: HostForward
     let forwards: [PortForward]
     do {
-      forwards = try HostForward(rule: text).ports.map { try $0.portForward(firstLease: network.firstLease) }
+      rule = try HostForward(rule: text)
+      forwards = try rule.ports.map { try $0.portForward(firstLease: network.firstLease) }
     } catch {
       throw ControlFailure(.invalidParameter, "\(error)")
+    }
+    do throws(ServiceError) {
+      try network.ownSockets.check(rule)
+    } catch {
+      throw ControlFailure(.refused, error.description)
     }
     // One by one: between two of them the loop serves its guests.
     for (index, forward) in forwards.enumerated() {
@@ -163,7 +172,7 @@ extension ControlService {
   ) throws(ControlFailure) {
     for forward in forwards {
       // One that has gone meanwhile is as good as removed.
-      _ = try ask(network) { .outcome(of: .removeForward(forward.transport, host: forward.host), $0) }
+      _ = try ask(network) { .outcome(of: .removeForward(forward.host), $0) }
     }
   }
 

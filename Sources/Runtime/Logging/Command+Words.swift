@@ -5,8 +5,8 @@ extension Command {
   /// What has come of the command, for the log.
   var words: String {
     switch self {
-    case .addForward(let forward): "forwarding \(forward.transport) \(forward.host) to \(forward.guest)"
-    case .removeForward(let transport, let host): "no longer forwarding \(transport) \(host)"
+    case .addForward(let forward): "forwarding \(forward.host.words) to \(forward.guest)"
+    case .removeForward(let place): "no longer forwarding \(place.words)"
     case .setResolvers(let servers): "name servers: \(servers.map(\.description).joined(separator: ", "))"
     case .setLocalNames(let names): "names of the virtual resolver's own: \(names.count)"
     }

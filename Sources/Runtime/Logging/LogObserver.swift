@@ -71,10 +71,13 @@ extension FlowSummary {
       case .udp: "udp"
       case .icmp: "icmp echo"
       }
-    let way = service?.name ?? (host == remote ? nil : "\(host)")
+    let way = service?.name ?? localClient ?? (host == remote ? nil : "\(host)")
     let other = way.map { "\(remote) (\($0))" } ?? "\(remote)"
     return isInbound ? "\(name) \(other) -> \(guest)" : "\(name) \(guest) -> \(other)"
   }
+
+  /// What a client without an endpoint is called, by the socket where it came.
+  var localClient: String? { localPlace.map { "unix:\($0)" } }
 
   /// A line of the flow table.
   var tableLine: String {
@@ -109,6 +112,7 @@ extension HostError {
     case .addressUnavailable: "the address is not one of this host"
     case .forbidden: "not permitted"
     case .exhausted: "out of descriptors or memory"
+    case .notASocket: "it is not a socket"
     case .messageTooLong: "the message is too long"
     case .other(let number): SystemError(number, "").reason
     }

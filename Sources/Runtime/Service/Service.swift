@@ -25,7 +25,7 @@ public enum Service {
       try Setup.harden()
       let pidFile = try setup.writePIDFile()
       for link in links { printOptions(for: link) }
-      let networks = [setup.controlled("net0", loop.mailbox)]
+      let networks = [setup.controlled("net0", loop.mailbox, links: links)]
       var server = try ControlServer.start(control.take(), networks, threshold, logger)
       setup.reportReady()
       _ = try loop.run()

@@ -30,11 +30,24 @@ extension CommandError {
   var words: String {
     switch self {
     case .cannotListen(let forward, let error):
-      "cannot listen on \(forward.host): \(error.words)\(error.advice)"
-    case .noSuchForward(let transport, let endpoint):
-      "nothing is forwarded from \(transport) \(endpoint)"
+      "cannot listen on \(forward.host.address): \(forward.host.words(for: error))"
+    case .noSuchForward(let place):
+      "nothing is forwarded from \(place.words)"
     case .tableFull:
       "the table of flows is full"
+    }
+  }
+}
+
+extension ListeningPlace {
+  /// Why it cannot be listened on, and what to do about it.
+  fileprivate func words(for error: HostError) -> String {
+    switch (self, error) {
+    case (.port, _): error.words + error.advice
+    case (.local, .addressInUse): "another process listens there; stop it or choose another path"
+    case (.local, .notASocket): "it exists and is not a socket; remove it or choose another path"
+    case (.local, .forbidden): error.words + "; choose a path in a folder of this user's"
+    case (.local, _): error.words
     }
   }
 }

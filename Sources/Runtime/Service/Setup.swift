@@ -13,12 +13,15 @@ struct Setup: ~Copyable {
   private let options: ServiceOptions
   private let logger: Logger
   private let ready: FileDescriptor?
+  private let control: ControlAddress?
 
   /// Checks the options of the network, and that there is a descriptor to report to.
   init(_ options: ServiceOptions, logger: Logger) throws {
     let network = try VirtualNetwork(options.network)
+    let control = try options.control.map { try ControlAddress($0) }
     let ready = try Self.takeDescriptor(options.readyDescriptor)
     self.logger = logger
+    self.control = control
     self.options = options
     self.network = network
     self.ready = ready
@@ -39,7 +42,8 @@ struct Setup: ~Copyable {
   func makeLoop(
     links addresses: [LinkAddress], takingSignals: Bool = true
   ) throws -> NetworkLoop<KernelSockets> {
-    // First of all: threads that are started later block what this thread blocks.
+    for forward in network.forwards { try ownSockets(links: addresses).check(forward) }
+    // Before all that starts threads: threads that are started later block what this thread blocks.
     let signals = try SignalQueue(takingSignals ? Signals.all : [])
     let queue = try EventQueue()
     let links = try openLinks(addresses, registrar: queue.registrar)
@@ -81,13 +85,16 @@ struct Setup: ~Copyable {
   }
 
   /// The operator's way to a loop of this network, under a name.
-  func controlled(_ name: String, _ mailbox: Mailbox) -> ControlledNetwork {
-    ControlledNetwork(name: name, mailbox: mailbox, firstLease: network.ipv4?.firstLease)
+  func controlled(_ name: String, _ mailbox: Mailbox, links: [LinkAddress] = []) -> ControlledNetwork {
+    ControlledNetwork(
+      name: name, mailbox: mailbox, firstLease: network.ipv4?.firstLease, ownSockets: ownSockets(links: links))
   }
+
+  private func ownSockets(links: [LinkAddress]) -> OwnSockets { OwnSockets(links: links, control: control) }
 
   /// Listens for an operator, where that was asked for.
   func openControl() throws -> ControlSocket? {
-    guard let address = try options.control.map({ try ControlAddress($0) }) else { return nil }
+    guard let address = control else { return nil }
     // To the socket a guest's connection would come from the user whose instance it is.
     guard !network.guestForwards.contains(where: { $0.target == .unix(path: address.path) }) else {
       throw ConfigurationError("guestfwd", "\(address) is the control socket, which guests may not reach")

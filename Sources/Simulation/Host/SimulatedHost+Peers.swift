@@ -118,8 +118,21 @@ extension SimulatedHost {
   public mutating func clientConnects(
     from peer: Endpoint, to listener: Endpoint, at local: Endpoint? = nil, service: RemoteService = RemoteService()
   ) -> ConnectionID? {
-    guard let index = listeners.firstIndex(where: { $0.isOpen && $0.local == listener }) else { return nil }
-    listeners[index].waiting.append((connections.count, peer, local ?? listener))
+    connect(to: .port(.tcp, listener), peer, .accepted(peer: peer, local: local ?? listener), service)
+  }
+
+  /// A client of the host's own connects to a local place of the core's; nil where nobody listens.
+  public mutating func clientConnects(
+    toLocal name: String, service: RemoteService = RemoteService()
+  ) -> ConnectionID? {
+    connect(to: .local(name), Endpoint(.any(.ipv4), port: 0), .acceptedLocal, service)
+  }
+
+  private mutating func connect(
+    to place: ListeningPlace, _ peer: Endpoint, _ result: HostAccept, _ service: RemoteService
+  ) -> ConnectionID? {
+    guard let index = listeners.firstIndex(where: { $0.isOpen && $0.place == place }) else { return nil }
+    listeners[index].waiting.append((connections.count, result))
     connections.append(Connection(flow: nil, remote: peer, state: .open, service: service))
     wake(listeners[index].flow)
     return ConnectionID(index: connections.count - 1)

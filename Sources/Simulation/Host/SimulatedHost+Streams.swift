@@ -91,7 +91,7 @@ extension SimulatedHost {
     connections[entry.connection].flow = flow
     // A new descriptor in an epoll set reports what it is ready for.
     wake(flow)
-    return .accepted(peer: entry.peer, local: entry.local)
+    return entry.result
   }
 
   /// Reads without removing.

@@ -32,7 +32,7 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
   /// What is served to guests, by path.
   public var files: [String: SimulatedFile] = [:]
   /// Failures of attempts to listen.
-  public var listenFailures: [Endpoint: HostError] = [:]
+  public var listenFailures: [ListeningPlace: HostError] = [:]
   /// How often the core has called.
   public var calls = HostCalls()
   /// What a correct core never does, in words.
@@ -75,9 +75,9 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
   /// A listening stream socket.
   struct ListenerState {
     let flow: FlowID
-    let local: Endpoint
+    let place: ListeningPlace
     var isOpen = true
-    var waiting: [(connection: Int, peer: Endpoint, local: Endpoint)] = []
+    var waiting: [(connection: Int, result: HostAccept)] = []
   }
 
   // MARK: Events
@@ -194,14 +194,14 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
   }
 
   /// Starts to listen on the host for a forward.
-  public mutating func listen(_ flow: FlowID, for transport: Transport, on local: Endpoint) -> HostOpen {
-    if let error = listenFailures[local] { return .failed(error) }
-    switch transport {
-    case .tcp:
-      guard !listeners.contains(where: { $0.isOpen && $0.local == local }) else { return .failed(.addressInUse) }
+  public mutating func listen(_ flow: FlowID, at place: ListeningPlace) -> HostOpen {
+    if let error = listenFailures[place] { return .failed(error) }
+    switch place {
+    case .port(.tcp, _), .local:
+      guard !listeners.contains(where: { $0.isOpen && $0.place == place }) else { return .failed(.addressInUse) }
       guard open(flow, .listener(listeners.count)) else { return .failed(.exhausted) }
-      listeners.append(ListenerState(flow: flow, local: local))
-    case .udp:
+      listeners.append(ListenerState(flow: flow, place: place))
+    case .port(.udp, let local):
       guard !isTaken(local, isEcho: false) else { return .failed(.addressInUse) }
       guard open(flow, .datagrams(datagramSockets.count)) else { return .failed(.exhausted) }
       datagramSockets.append(DatagramSocket(flow: flow, local: local))

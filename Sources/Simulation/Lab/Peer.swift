@@ -55,6 +55,11 @@ extension Lab {
     host.clientConnects(from: peer, to: listener, service: service).map { Peer(lab: self, id: $0) }
   }
 
+  /// A client of the host's own connects to a local place of the core's; nil where nobody listens.
+  public func connectClient(toLocal name: String, service: RemoteService = RemoteService()) -> Peer? {
+    host.clientConnects(toLocal: name, service: service).map { Peer(lab: self, id: $0) }
+  }
+
   /// How often the core dropped something for `reason`.
   public func drops(_ reason: DropReason) -> Int { stack.observer.count(of: reason) }
 }

@@ -78,11 +78,11 @@ struct ForwardsCommand: ParsableCommand {
   /// `culvert ctl forwards add`.
   struct Add: ParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "add", abstract: "Lead a port of the host, or several, to a guest.")
+      commandName: "add", abstract: "Lead a port of the host, or several, or a UNIX socket to a guest.")
 
     @Argument(
       help: ArgumentHelp(
-        "As in --hostfwd.", valueName: "[tcp|udp]:[hostaddr]:port-[guestaddr]:port"))
+        "As in --hostfwd, with 'unix:PATH' as well.", valueName: "[tcp|udp]:[hostaddr]:port-[guestaddr]:port"))
     var rule: String
 
     @OptionGroup var control: ControlArguments
@@ -101,7 +101,7 @@ struct ForwardsCommand: ParsableCommand {
 
     @Argument(
       help: ArgumentHelp(
-        "The host's side of a forward; as the port a range FIRST-LAST will do.",
+        "The host's side of a forward; as the port a range FIRST-LAST will do, and so will 'unix:PATH'.",
         valueName: "[tcp|udp]:[hostaddr]:port"))
     var rule: String
 

@@ -205,7 +205,7 @@ import Testing
       let client = try #require(
         lab.connectClient(from: Endpoint(.loopback(family), port: 40_000), to: listener(family)))
       lab.settle()
-      try lab.apply(.removeForward(.tcp, host: listener(family)))
+      try lab.apply(.removeForward(.port(.tcp, listener(family))))
       let late = lab.connectClient(from: Endpoint(.loopback(family), port: 40_001), to: listener(family))
       #expect(late == nil)
       client.write("still here")
@@ -221,8 +221,8 @@ import Testing
       let forward = PortForward(
         transport: .tcp, host: listener(family), guest: Endpoint(lab.guest.address(in: family), port: 81))
       #expect(throws: CommandError.cannotListen(forward, .addressInUse)) { try lab.apply(.addForward(forward)) }
-      #expect(throws: CommandError.noSuchForward(.udp, listener(family))) {
-        try lab.apply(.removeForward(.udp, host: listener(family)))
+      #expect(throws: CommandError.noSuchForward(.port(.udp, listener(family)))) {
+        try lab.apply(.removeForward(.port(.udp, listener(family))))
       }
       #expect(lab.openSocketCount == 1)
     }
