@@ -17,6 +17,7 @@ extension NetworkOptions {
       ("restrict", .flag(\.restrict)), ("hostname", .text(\.hostname)), ("domainname", .text(\.domainname)),
       ("dnssearch", .list(\.dnssearch)), ("bootfile", .text(\.bootfile)),
       ("tftp-server-name", .text(\.tftpServerName)), ("tftp", .text(\.tftp)), ("lease", .list(\.lease)),
+      ("route", .list(\.route)),
       ("mtu", .number(\.mtu)), ("hostfwd", .list(\.hostfwd)), ("guestfwd", .list(\.guestfwd)),
       ("smb", .text(\.smb)), ("smbserver", .text(\.smbserver)), ("dns-upstream", .list(\.dnsUpstream)),
       ("dns-host", .list(\.dnsHost)),

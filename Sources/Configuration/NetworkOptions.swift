@@ -38,6 +38,8 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   public var tftpServerName: String?
   /// Addresses that DHCP keeps for one guest each, `MAC=ADDRESS[,HOSTNAME]`.
   public var lease: [String] = []
+  /// Routes that DHCP gives to guests besides the default one, `PREFIX[,GATEWAY]` each.
+  public var route: [String] = []
   /// The longest IP packet that guests are advised to send, in bytes; nil for the link's default.
   public var mtu: Int?
   /// Ports of the host that lead to a guest, `[tcp|udp]:[HOSTADDR]:PORT-[GUESTADDR]:PORT` each.
@@ -68,7 +70,7 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   var firstIPv4Option: String? {
     Self.firstName([
       ("net", net != nil), ("host", host != nil), ("dns", dns != nil), ("dhcpstart", dhcpstart != nil),
-      ("lease", !lease.isEmpty),
+      ("lease", !lease.isEmpty), ("route", !route.isEmpty),
     ])
   }
 

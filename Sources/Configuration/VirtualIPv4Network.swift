@@ -12,6 +12,8 @@ public struct VirtualIPv4Network: Hashable, Sendable {
   public var firstLease: IPv4Address
   /// Addresses that DHCP keeps for one guest each.
   public var staticLeases: [LeaseOption]
+  /// Routes that DHCP gives to guests, besides the default one.
+  public var routes: [RouteOption]
 
   /// Checks `options` and fills in what they leave open, by QEMU's rules and with QEMU's messages.
   init(_ options: NetworkOptions) throws(ConfigurationError) {
@@ -40,9 +42,16 @@ public struct VirtualIPv4Network: Hashable, Sendable {
     guard firstLease != gateway, firstLease != resolver else {
       throw ConfigurationError("dhcpstart", "DHCP must be different from host and DNS")
     }
-    staticLeases = []
+    (staticLeases, routes) = ([], [])
     for (index, text) in options.lease.enumerated() { staticLeases.append(try lease(text, "lease[\(index)]")) }
+    guard options.route.count <= Self.maximumRoutes else {
+      throw ConfigurationError("route", "\(options.route.count) are too many; give \(Self.maximumRoutes) at most")
+    }
+    for (index, text) in options.route.enumerated() { routes.append(try route(text, "route[\(index)]")) }
   }
+
+  /// The most routes: a message of the length that every client takes has room for them.
+  private static let maximumRoutes = 16
 
   /// The address at which guests find what has no address of its own: QEMU's x.x.2.4.
   var serviceAddress: IPv4Address { IPv4Address(bits: prefix.network.bits | 0x0204 & ~prefix.mask.bits) }
@@ -70,6 +79,21 @@ public struct VirtualIPv4Network: Hashable, Sendable {
       throw ConfigurationError(path, "'\(text)' has the address or the guest of another lease")
     }
     return lease
+  }
+
+  /// Reads a route, to where none of those before it leads.
+  private func route(_ text: String, _ path: String) throws(ConfigurationError) -> RouteOption {
+    guard let route = RouteOption(text) else {
+      throw ConfigurationError(
+        path, "'\(text)' is not NETWORK/LENGTH[,GATEWAY] with a network's first address, as 192.0.2.0/24,10.0.2.20")
+    }
+    if let gateway = route.gateway, !isHost(gateway) {
+      throw ConfigurationError(path, "the gateway \(gateway) is not a host of \(prefix)")
+    }
+    guard !routes.contains(where: { $0.destination == route.destination }) else {
+      throw ConfigurationError(path, "another route leads to \(route.destination)")
+    }
+    return route
   }
 
   /// Reads `net=`, without a mask by QEMU's table of defaults.

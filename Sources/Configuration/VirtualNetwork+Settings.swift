@@ -9,6 +9,7 @@ extension VirtualNetwork {
       settings += [
         ("net", .text("\(ipv4.prefix)")), ("host", .text("\(ipv4.gateway)")), ("dns", .text("\(ipv4.resolver)")),
         ("dhcpstart", .text("\(ipv4.firstLease)")), ("lease", .list(ipv4.staticLeases.map(\.description))),
+        ("route", .list(ipv4.routes.map(\.description))),
       ]
     }
     if let ipv6 {

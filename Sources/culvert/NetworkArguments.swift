@@ -121,6 +121,13 @@ struct NetworkArguments: ParsableArguments {
   var lease: [String] = []
 
   @Option(
+    name: .customLong("route"),
+    help: ArgumentHelp(
+      "A route that DHCP gives to guests besides the default one, by the network's gateway unless it says another; may "
+        + "be repeated (default: none).", valueName: "prefix[,gateway]"))
+  var route: [String] = []
+
+  @Option(
     name: .customLong("mtu"),
     help: ArgumentHelp(
       "The longest packet that guests are advised to send; a guest that ignores the advice loses nothing "
@@ -210,6 +217,7 @@ struct NetworkArguments: ParsableArguments {
     options.tftp = tftp
     options.tftpServerName = tftpServerName
     options.lease = lease
+    options.route = route
     options.mtu = mtu
     options.hostfwd = hostfwd
     options.guestfwd = guestfwd

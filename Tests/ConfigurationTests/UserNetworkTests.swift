@@ -19,6 +19,12 @@ struct UserNetworkTests {
     ),
     ("user,ipv4=off,ipv6=on", { ($0.ipv4, $0.ipv6) = (false, true) }),
     ("user,bootfile=a,tftp-server-name=b", { ($0.bootfile, $0.tftpServerName) = ("a", "b") }),
+    (
+      "user,route=192.0.2.0/24,,10.0.2.9,route=198.51.100.0/24",
+      {
+        $0.route = ["192.0.2.0/24,10.0.2.9", "198.51.100.0/24"]
+      }
+    ),
     ("user,restrict=y", { $0.restrict = true }),
     ("user,ipv6", { $0.ipv6 = true }),
     ("ipv6", { $0.ipv6 = true }),

@@ -104,6 +104,9 @@ struct VirtualNetworkTests {
     var testDescription: String { message }
   }
 
+  private static let routeForm =
+    "is not NETWORK/LENGTH[,GATEWAY] with a network's first address, as 192.0.2.0/24,10.0.2.20"
+
   static let mistakes = [
     Mistake("net: Failed to parse netmask") { $0.net = "10.0.2" + ".x" },
     Mistake("net: Failed to parse netmask (trailing chars)") { $0.net = "10.0.2.0/24x" },
@@ -153,6 +156,20 @@ struct VirtualNetworkTests {
     Mistake("lease: IPv4 disabled but netmask/host/dns provided") {
       ($0.ipv4, $0.lease) = (false, ["52:54:00:00:00:01=10.0.2.9"])
     },
+    Mistake("route[1]: 'x' \(routeForm)") { $0.route = ["192.0.2.0/24", "x"] },
+    Mistake("route[0]: '192.0.2.1/24' \(routeForm)") { $0.route = ["192.0.2.1/24"] },
+    Mistake("route[0]: '192.0.2.0' \(routeForm)") { $0.route = ["192.0.2.0"] },
+    Mistake("route[0]: '192.0.2.0/33' \(routeForm)") { $0.route = ["192.0.2.0/33"] },
+    Mistake("route[0]: '192.0.2.0/+8' \(routeForm)") { $0.route = ["192.0.2.0/+8"] },
+    Mistake("route[0]: '2001:db8::/32' \(routeForm)") { $0.route = ["2001:db8::/32"] },
+    Mistake("route[0]: '192.0.2.0/24,' \(routeForm)") { $0.route = ["192.0.2.0/24,"] },
+    Mistake("route[0]: the gateway 10.0.3.2 is not a host of 10.0.2.0/24") { $0.route = ["192.0.2.0/24,10.0.3.2"] },
+    Mistake("route[0]: the gateway 10.0.2.255 is not a host of 10.0.2.0/24") {
+      $0.route = ["192.0.2.0/24,10.0.2.255"]
+    },
+    Mistake("route[1]: another route leads to 192.0.2.0/24") { $0.route = ["192.0.2.0/24", "192.0.2.0/24,10.0.2.9"] },
+    Mistake("route: 17 are too many; give 16 at most") { $0.route = (0..<17).map { "192.0.2.\($0)/32" } },
+    Mistake("route: IPv4 disabled but netmask/host/dns provided") { ($0.ipv4, $0.route) = (false, ["192.0.2.0/24"]) },
     Mistake("mtu: 575 is out of range; give 576 to 65520 bytes") { $0.mtu = 575 },
     Mistake("mtu: 65521 is out of range; give 576 to 65520 bytes") { $0.mtu = 65_521 },
     Mistake("hostfwd[1]: Invalid host forwarding rule 'x' (No : separators)") { $0.hostfwd = ["tcp::1-:1", "x"] },
@@ -180,6 +197,15 @@ struct VirtualNetworkTests {
     let lease = try #require(VirtualNetwork(options).ipv4?.staticLeases.first)
     #expect(lease.hardware == MACAddress(0x52, 0x54, 0, 0x12, 0x34, 0x57))
     #expect(lease.address == IPv4Address(10, 0, 2, 9) && lease.hostname == name)
+  }
+
+  @Test(arguments: ["192.0.2.0/24", "0.0.0.0/0,10.0.2.20", "10.198.122.47/32,10.0.2.2"])
+  func `a route has a destination, and perhaps a gateway`(text: String) throws {
+    var options = NetworkOptions()
+    options.route = [text]
+    let network = try VirtualNetwork(options)
+    #expect(network.ipv4?.routes.map(\.description) == [text])
+    #expect(network.settings.contains { $0.name == "route" && $0.value == .list([text]) })
   }
 
   @Test func `the resolver may lie outside the network`() throws {

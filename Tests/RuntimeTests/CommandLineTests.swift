@@ -69,10 +69,11 @@ struct CommandLineTests {
     #expect(status == .status(1))
   }
 
-  @Test func `a lease beside several networks is the first one's`() throws {
+  @Test func `leases and routes beside several networks are the first one's`() throws {
     let networks = ["-netdev", "user,id=a,net=10.7.0.0/24", "-netdev", "user,id=b,net=10.8.0.0/24"]
     let (text, exit) = try run(
-      ["run", "--lease", "52:54:00:12:34:56=10.7.0.20", "--", "bash", "-c", "exit 3", "qemu-system-x86_64"] + networks)
+      ["run", "--lease", "52:54:00:12:34:56=10.7.0.20", "--route", "192.0.2.0/24,10.7.0.20"]
+        + ["--", "bash", "-c", "exit 3", "qemu-system-x86_64"] + networks)
     #expect(exit == .status(3), "\(text)")
   }
 

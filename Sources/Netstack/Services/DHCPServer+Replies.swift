@@ -70,7 +70,9 @@ extension DHCPServer {
     guard request.hasOptions else { return }
     let hasTimes = type != nil && grantsAddress
     let asked = request.value(of: .parameterRequestList).map { $0.map(DHCPOptionCode.init) } ?? []
-    var rest = Self.order
+    // RFC 3442: a client that takes routes takes no notice of a router beside them.
+    let takesRoutes = asked.contains(.classlessStaticRoutes) && !routes.isEmpty
+    var rest = Self.order.filter { $0 != (takesRoutes ? .router : .classlessStaticRoutes) }
     for code in asked {
       guard let place = rest.firstIndex(of: code) else { continue }
       rest.remove(at: place)
@@ -85,8 +87,19 @@ extension DHCPServer {
   /// The options that this server knows, in the order in which they stand where nobody asks for another.
   private static let order: [DHCPOptionCode] = [
     .subnetMask, .router, .domainNameServer, .leaseTime, .renewalTime, .rebindingTime, .interfaceMTU, .hostname,
-    .domainName, .tftpServerName, .vendorClass, .iPXE, .bootFile, .domainSearch,
+    .domainName, .tftpServerName, .vendorClass, .iPXE, .bootFile, .domainSearch, .classlessStaticRoutes,
   ]
+
+  /// The routes that the settings ask for, and with them the default one, unless the network leads nowhere.
+  static func routes(_ settings: NetworkSettings) -> [UInt8] {
+    var (list, routes) = (ClasslessRoutes(), settings.staticRoutes)
+    let everywhere = IPv4Prefix(containing: .any, length: 0)
+    if !routes.isEmpty, !settings.isRestricted, !routes.contains(where: { $0.destination == everywhere }) {
+      routes.append(StaticRoute(to: everywhere, via: settings.ipv4Gateway))
+    }
+    for route in routes { list.append(route.destination, via: route.router) }
+    return list.bytes
+  }
 
   /// Adds an option if it is set.
   private func append(
@@ -113,6 +126,10 @@ extension DHCPServer {
     // iPXE's no-pxedhcp, encapsulated option 176: there is no ProxyDHCP server to wait for.
     case .iPXE where request.value(of: .iPXE) != nil: writer.append(code, [176, 1, 1])
     case .domainSearch where !searchList.isEmpty: writer.append(code, searchList)
+    case .classlessStaticRoutes where !routes.isEmpty:
+      // A client that finds none here takes the router.
+      guard !writer.append(code, routes), !settings.isRestricted else { return }
+      writer.append(.router, settings.ipv4Gateway)
     default: break
     }
   }

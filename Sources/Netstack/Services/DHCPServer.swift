@@ -70,6 +70,8 @@ public struct DHCPServer: Sendable {
 
   let settings: NetworkSettings
   let searchList: [UInt8]
+  /// The routes of option 121, empty where none is given out.
+  let routes: [UInt8]
   var table: DHCPLeaseTable<IPv4Address>
 
   /// Makes a server for a network. Search domains that are no domain names are left out.
@@ -78,6 +80,7 @@ public struct DHCPServer: Sendable {
     var list = DomainSearchList()
     for domain in settings.searchDomains { list.append(domain) }
     searchList = list.bytes
+    routes = Self.routes(settings)
     table = DHCPLeaseTable(settings: settings)
   }
 

@@ -44,6 +44,8 @@ public struct NetworkSettings: Hashable, Sendable {
   public var tftpServerName = ""
   /// Whether the gateway serves the host's files to guests by TFTP.
   public var servesFiles = false
+  /// Routes that DHCP gives out (option 121), besides the default one.
+  public var staticRoutes: [StaticRoute] = []
   /// The domains to search that DHCP gives out (option 119).
   public var searchDomains: [String] = []
   /// Ports in the guests' network behind which there is something of the host's.
@@ -105,6 +107,20 @@ public struct StaticLease: Hashable, Sendable {
     self.hardware = hardware
     self.address = address
     self.hostname = hostname
+  }
+}
+
+/// A route that DHCP gives to guests.
+public struct StaticRoute: Hashable, Sendable {
+  /// Where it leads.
+  public var destination: IPv4Prefix
+  /// Who of the guests' network passes packets on to there.
+  public var router: IPv4Address
+
+  /// Makes a route of its parts.
+  public init(to destination: IPv4Prefix, via router: IPv4Address) {
+    self.destination = destination
+    self.router = router
   }
 }
 

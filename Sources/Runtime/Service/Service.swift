@@ -37,7 +37,7 @@ public enum Service {
   /// Starts QEMU with its networks attached, and serves them until QEMU ends. A command that wants no network is run
   /// as it is, in the place of this process.
   ///
-  /// What `options` say of the network holds for each of them; forwards, domains to search and leases are the
+  /// What `options` say of the network holds for each of them; forwards, domains to search, leases and routes are the
   /// first one's.
   /// - Returns: the status to exit with.
   public static func run(
@@ -118,6 +118,7 @@ extension ServiceOptions {
       options.network.guestfwd = []
       options.network.dnssearch = []
       options.network.lease = []
+      options.network.route = []
     }
     options.network = attachment.networks[index].overlaid(by: options.network)
     return options

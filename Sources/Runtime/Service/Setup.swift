@@ -197,6 +197,7 @@ extension NetworkSettings {
       staticLeases = ipv4.staticLeases.map {
         StaticLease(hardware: $0.hardware, address: $0.address, hostname: $0.hostname)
       }
+      staticRoutes = ipv4.routes.map { StaticRoute(to: $0.destination, via: $0.gateway ?? ipv4.gateway) }
     }
     isIPv6Enabled = network.ipv6 != nil
     if let ipv6 = network.ipv6 {

@@ -137,6 +137,8 @@ public struct DHCPOptionCode: RawRepresentable, Hashable, Sendable {
   public static let rapidCommit = DHCPOptionCode(rawValue: 80)
   /// The domains in which short names are looked up (RFC 3397).
   public static let domainSearch = DHCPOptionCode(rawValue: 119)
+  /// Routes, the default one among them, which a client takes in the place of `router` (RFC 3442).
+  public static let classlessStaticRoutes = DHCPOptionCode(rawValue: 121)
   /// What iPXE and its servers tell each other, options of their own inside.
   public static let iPXE = DHCPOptionCode(rawValue: 175)
   /// The end of the options, with no length behind it.

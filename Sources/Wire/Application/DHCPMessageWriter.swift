@@ -59,7 +59,9 @@ public struct DHCPMessageWriter: ~Copyable, ~Escapable {
   }
 
   /// Adds an option; a value longer than 255 bytes in parts (RFC 3396).
-  public mutating func append(_ code: DHCPOptionCode, _ value: Span<UInt8>) {
+  /// - Returns: whether there was room.
+  @discardableResult
+  public mutating func append(_ code: DHCPOptionCode, _ value: Span<UInt8>) -> Bool {
     let parts = max(1, (value.count + 254) / 255)
     let length = 2 * parts + value.count
     // The last byte is kept for the end.
@@ -78,7 +80,9 @@ public struct DHCPMessageWriter: ~Copyable, ~Escapable {
       overload |= sname.flag
     } else {
       isIncomplete = true
+      return false
     }
+    return true
   }
 
   private mutating func write(_ code: DHCPOptionCode, _ value: Span<UInt8>, at offset: Int) {
@@ -88,7 +92,9 @@ public struct DHCPMessageWriter: ~Copyable, ~Escapable {
   }
 
   /// Adds an option of bytes.
-  public mutating func append(_ code: DHCPOptionCode, _ value: [UInt8]) { append(code, value.span) }
+  /// - Returns: whether there was room.
+  @discardableResult
+  public mutating func append(_ code: DHCPOptionCode, _ value: [UInt8]) -> Bool { append(code, value.span) }
 
   /// Adds an option whose value is one byte.
   public mutating func append(_ code: DHCPOptionCode, _ value: UInt8) { append(code, [value]) }

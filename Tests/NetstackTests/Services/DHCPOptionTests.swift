@@ -41,6 +41,69 @@ private let gateway = DHCPBench.gateway
     #expect(try bench.send(renewal).value(.rapidCommit) == nil)
   }
 
+  // MARK: Routes
+
+  /// A bench whose network has a route by another guest.
+  private func routedBench(_ change: (inout NetworkSettings) -> Void = { _ in }) -> DHCPBench {
+    DHCPBench {
+      let other = IPv4Prefix(containing: IPv4Address(192, 0, 2, 0), length: 24)
+      $0.staticRoutes = [StaticRoute(to: other, via: address(20))]
+      change(&$0)
+    }
+  }
+
+  @Test func `who asks for routes gets them in its place, the default one too, and no router (RFC 3442)`() throws {
+    var bench = routedBench()
+    let offer = try bench.send(ClientMessage(type: .discover, client: guest, asksFor: [1, 121, 3, 6]))
+    #expect(offer.codes == [53, 54, 1, 121, 6, 51, 58, 59, 26])
+    #expect(try offer.value(.classlessStaticRoutes) == [24, 192, 0, 2, 10, 0, 2, 20, 0, 10, 0, 2, 2])
+    // Also where the router is asked for first.
+    #expect(
+      try bench.send(ClientMessage(type: .request, client: guest, requested: address(15), asksFor: [3, 121])).codes
+        == [53, 54, 121, 1, 6, 51, 58, 59, 26])
+  }
+
+  @Test func `who does not ask for routes gets a router, and so do all where there are no routes`() throws {
+    var bench = routedBench()
+    #expect(
+      try bench.send(ClientMessage(type: .discover, client: guest, asksFor: [1, 3])).codes
+        == [53, 54, 1, 3, 6, 51, 58, 59, 26])
+    bench = DHCPBench()
+    #expect(
+      try bench.send(ClientMessage(type: .discover, client: guest, asksFor: [121, 3])).codes
+        == [53, 54, 3, 1, 6, 51, 58, 59, 26])
+  }
+
+  @Test func `a network that leads nowhere gives out its routes alone`() throws {
+    var bench = routedBench { $0.isRestricted = true }
+    let offer = try bench.send(ClientMessage(type: .discover, client: guest, asksFor: [3, 121]))
+    #expect(try offer.value(.classlessStaticRoutes) == [24, 192, 0, 2, 10, 0, 2, 20])
+    #expect(try offer.value(.router) == nil)
+  }
+
+  @Test func `a default route of the operator's takes the place of the gateway's`() throws {
+    var bench = routedBench {
+      $0.staticRoutes = [StaticRoute(to: IPv4Prefix(containing: .any, length: 0), via: address(20))]
+    }
+    let offer = try bench.send(ClientMessage(type: .discover, client: guest, asksFor: [121]))
+    #expect(try offer.value(.classlessStaticRoutes) == [0, 10, 0, 2, 20])
+  }
+
+  @Test func `as many routes as may be given find room, and where they do not, the router does`() throws {
+    let routes = (0..<16).map {
+      StaticRoute(to: IPv4Prefix(containing: IPv4Address(192, 0, 2, $0), length: 32), via: address(20))
+    }
+    var bench = routedBench { $0.staticRoutes = routes }
+    let all: [UInt8] = [1, 3, 6, 15, 119, 121, 12]
+    let offer = try bench.send(ClientMessage(type: .discover, client: guest, asksFor: all))
+    #expect(try offer.value(.classlessStaticRoutes)?.count == 16 * 9 + 5)
+    bench = routedBench { ($0.staticRoutes, $0.domainName) = (routes, String(repeating: "d", count: 255)) }
+    let crowded = try bench.send(ClientMessage(type: .discover, client: guest, asksFor: all))
+    #expect(try crowded.value(.domainName)?.count == 255)
+    #expect(try crowded.value(.classlessStaticRoutes) == nil)
+    #expect(try crowded.value(.router) == [10, 0, 2, 2])
+  }
+
   // MARK: Booting
 
   @Test func `the file to boot stands in its field, and in option 67 for those who ask (RFC 2132 section 9.5)`() throws
