@@ -26,7 +26,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if let (id, slot) = findUDP(guest, remote) { return queue(payload, on: id, slot, to: nil, context, at: now) }
     if settings.servesFiles {
       if case (let id, .transfer(let place))? = flows.find(FlowKey(.udp, guest: guest, remote: remote)) {
-        return receiveTransfer(payload, id, place, context, of: batch, at: now, into: &sink)
+        return try receiveTransfer(payload, id, place, context, of: batch, at: now)
       }
       if refuseStranger(from: guest, to: remote, context, at: now, into: &sink) { return }
     }
@@ -38,7 +38,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .local(.dns):
       receiveDNS(payload, from: guest, to: remote, context, of: batch, at: now, into: &sink)
     case .local(.tftp):
-      receiveTFTP(payload, from: guest, to: remote, context, of: batch, at: now, into: &sink)
+      try receiveTFTP(payload, from: guest, to: remote, context, of: batch, at: now, into: &sink)
     case .drop(let reason):
       drop(reason, on: context.port)
     case .reject(let code):

@@ -18,11 +18,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func receiveTFTP<Sink: FrameSink & ~Copyable>(
     _ payload: PayloadSlice, from guest: Endpoint, to server: Endpoint, _ context: PacketContext,
     of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
-  ) {
+  ) throws(WireError) {
     guard !guest.address.isAny else { return drop(.badSource, on: context.port) }
     let client = TFTPClient(guest: guest, local: server, neighbor: context.neighbor)
-    guard let header = copyTFTP(payload, of: batch) else { return drop(.malformed, on: context.port) }
-    switch header.opcode {
+    switch try copyTFTP(payload, of: batch).opcode {
     case .readRequest:
       do throws(WireError) {
         let read = try TFTPRequest(request.span.extracting(0..<payload.count))
@@ -45,12 +44,14 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
-  /// Copies a message to `request`; its first four bytes, nil where it is shorter, or longer than any message to us is.
-  private mutating func copyTFTP(_ payload: PayloadSlice, of batch: borrowing FrameBatch) -> TFTPHeader? {
-    guard payload.count >= TFTPHeader.length, payload.count <= request.count else { return nil }
+  /// Copies a message to `request`, where it is not longer than any message to us is; returns its first four bytes.
+  private mutating func copyTFTP(
+    _ payload: PayloadSlice, of batch: borrowing FrameBatch
+  ) throws(WireError) -> TFTPHeader {
+    guard payload.count <= request.count else { throw .badTotalLength(payload.count, available: request.count) }
     var bytes = request.mutableSpan
     batch.copy(payload, to: &bytes)
-    return try? TFTPHeader(request.span.extracting(0..<TFTPHeader.length))
+    return try TFTPHeader(request.span.extracting(0..<payload.count))
   }
 
   /// Begins a transfer, or says why not.
@@ -121,11 +122,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   // MARK: Transfers
 
   /// A datagram to the port of a transfer.
-  mutating func receiveTransfer<Sink: FrameSink & ~Copyable>(
+  mutating func receiveTransfer(
     _ payload: PayloadSlice, _ id: FlowID, _ place: UInt32, _ context: PacketContext, of batch: borrowing FrameBatch,
-    at now: Instant, into sink: inout Sink
-  ) {
-    guard let header = copyTFTP(payload, of: batch) else { return drop(.malformed, on: context.port) }
+    at now: Instant
+  ) throws(WireError) {
+    let header = try copyTFTP(payload, of: batch)
     guard transfers[place].phase != .ended else { return drop(.noFlow, on: context.port) }
     transfers[place].neighbor = context.neighbor
     transfers[place].lastHeard = now
