@@ -69,7 +69,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .tcp(let place): timerFiredTCP(id, place, at: now, into: &sink)
     case .udp(let place): endUDP(id, place, .timedOut)
     case .echo(let place): endEcho(id, place, .timedOut)
-    case .transfer(let place): timerFiredTransfer(id, place, at: now)
+    case .transfer(let place): timerFiredTransfer(id, place, at: now, into: &sink)
     case .listener: break
     case .dns(let place): timerFiredDNS(id, DNSPlace(rawValue: place), at: now, into: &sink)
     }

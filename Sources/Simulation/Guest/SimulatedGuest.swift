@@ -34,6 +34,8 @@ public final class SimulatedGuest {
   var rawConnections: [RawConnection] = []
   /// Ports on which it accepts connections.
   private var listening: [UInt16: GuestTCP.Options] = [:]
+  /// Who takes the datagrams that come to a port.
+  private var programs: [UInt16: (_ payload: [UInt8], _ source: Endpoint) -> Void] = [:]
   private var fragments: [PlainIPv4] = []
   private var fragmentsV6: [PlainIPv6] = []
   private var nextPort: UInt16 = 49_152
@@ -164,6 +166,11 @@ public final class SimulatedGuest {
   /// Accepts connections on a port.
   public func listen(on port: UInt16, options: GuestTCP.Options = GuestTCP.Options()) { listening[port] = options }
 
+  /// Lets `program` take what datagrams bring to a port, and who sent it, instead of the inbox.
+  public func bind(_ port: UInt16, to program: @escaping (_ payload: [UInt8], _ source: Endpoint) -> Void) {
+    programs[port] = program
+  }
+
   /// The connections that were accepted on a port, the oldest first.
   public func accepted(on port: UInt16) -> [GuestTCP] { connections.filter { $0.isServer && $0.local.port == port } }
 
@@ -222,6 +229,9 @@ public final class SimulatedGuest {
     case .tcp(let segment): receive(segment, from: Endpoint(source, port: segment.sourcePort), in: frame)
     case .icmp(let message) where frame.ipv6 != nil && (133...136).contains(message.type):
       receiveDiscovery(message, in: frame)
+    case .udp(let datagram):
+      guard let program = programs[datagram.destinationPort] else { return keep(frame) }
+      program(datagram.payload, Endpoint(source, port: datagram.sourcePort))
     default: keep(frame)
     }
   }

@@ -60,8 +60,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) {
     guard let mode = read.mode else { return refuse(client, .unsupportedMode, at: now, into: &sink) }
     guard !read.hasFaultyOptions else { return refuse(client, .faultyOptions, at: now, into: &sink) }
-    let local = giveUpTransfer(to: client)
-    guard let (id, place) = insertTransfer(to: client, from: local, at: now) else {
+    let local = giveUpUnanswered(client)
+    guard let (id, place) = insertTransfer(to: client, from: local, at: now, into: &sink) else {
       drop(.exhausted, on: neighbors[client.neighbor].port)
       return refuse(client, .tooMany, at: now, into: &sink)
     }
@@ -77,21 +77,25 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
-  /// A request from a port to which a transfer is under way takes its place.
-  /// - Returns: the port of the new one. If the guest has not said anything yet, it may not have heard of the old one,
-  ///   or may ask again because it was slow: then it is the same, so that both are right.
-  private mutating func giveUpTransfer(to client: TFTPClient) -> Endpoint? {
-    guard let place = transfers.find(client.guest) else { return nil }
-    let (isUnanswered, local) = (transfers[place].isUnanswered, transfers[place].local)
+  /// Gives up a transfer to the port of a client that has not said anything of it: it may not have heard of it, or asks
+  /// again because it was slow. The new one has its port, so that both are right.
+  ///
+  /// Any other goes on beside the new one: the request may be a copy that was late (RFC 1350 section 4), and a client
+  /// ends by an error what it does not know.
+  /// - Returns: the port of the new one, nil where it is to have one of its own.
+  private mutating func giveUpUnanswered(_ client: TFTPClient) -> Endpoint? {
+    guard let place = transfers.findUnanswered(client) else { return nil }
+    let local = transfers[place].local
     forgetTransfer(place, .evicted)
-    return isUnanswered && local.address == client.local.address ? local : nil
+    return local
   }
 
-  private mutating func insertTransfer(
-    to client: TFTPClient, from local: Endpoint?, at now: Instant
+  private mutating func insertTransfer<Sink: FrameSink & ~Copyable>(
+    to client: TFTPClient, from local: Endpoint?, at now: Instant, into sink: inout Sink
   ) -> (FlowID, UInt32)? {
     if !transfers.hasRoom(for: client.guest.address) {
       guard let place = transfers.dispensable(for: client.guest.address, at: now) else { return nil }
+      if transfers[place].phase != .ended { refuse(transfers[place].client, .tooMany, at: now, into: &sink) }
       forgetTransfer(place, .evicted)
     }
     let local = local ?? Endpoint(client.local.address, port: unusedTransferPort(for: client))
@@ -162,14 +166,24 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// The deadline of a transfer has passed.
-  mutating func timerFiredTransfer(_ id: FlowID, _ place: UInt32, at now: Instant) {
+  mutating func timerFiredTransfer<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ place: UInt32, at now: Instant, into sink: inout Sink
+  ) {
     guard transfers[place].phase != .ended else { return forgetTransfer(place, .finished) }
     // Where the link had no room, nothing is under way that could be lost.
     guard transfers[place].isQueued || transfers[place].passSilence() else {
-      return endTransfer(id, place, .timedOut, at: now)
+      return abortTransfer(id, place, .silence, .timedOut, at: now, into: &sink)
     }
     timers.set(now + transfers[place].timeout, for: id.index)
     enqueueTransfer(id, place)
+  }
+
+  /// Ends a transfer with an error (RFC 1350 section 7), which is lost where there is no room for it.
+  mutating func abortTransfer<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ place: UInt32, _ refusal: TFTPRefusal, _ end: FlowEnd, at now: Instant, into sink: inout Sink
+  ) {
+    endTransfer(id, place, end, at: now)
+    refuse(transfers[place].client, refusal, at: now, into: &sink)
   }
 
   /// Ends a transfer, and keeps its port for a while.
@@ -222,6 +236,7 @@ struct TFTPRefusal {
   static let unknownTransfer = TFTPRefusal(.unknownTransfer, "Unknown transfer ID")
   static let faultyOptions = TFTPRefusal(.optionsRefused, "An option is given twice, or without a value")
   static let tooMany = TFTPRefusal(.undefined, "Too many transfers")
+  static let silence = TFTPRefusal(.undefined, "No acknowledgment has come")
   static let unreadable = TFTPRefusal(.undefined, "The file cannot be read")
   static let shorter = TFTPRefusal(.undefined, "The file has become shorter")
 

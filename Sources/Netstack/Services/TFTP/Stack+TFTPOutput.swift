@@ -85,17 +85,6 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
-  /// Ends a transfer with an error.
-  private mutating func abort<Sink: FrameSink & ~Copyable>(
-    _ id: FlowID, _ place: UInt32, _ refusal: TFTPRefusal, _ error: HostError, at now: Instant, into sink: inout Sink
-  ) -> Attempt {
-    let transfer = transfers[place]
-    endTransfer(id, place, .failed(error), at: now)
-    let client = TFTPClient(guest: transfer.guest, local: transfer.local, neighbor: transfer.neighbor)
-    refuse(client, refusal, at: now, into: &sink)
-    return .ended
-  }
-
   // MARK: Blocks
 
   /// Reads a run of blocks, as many as may be sent, and sends them.
@@ -152,13 +141,16 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     return .sent
   }
 
+  /// Ends a transfer of whose file less was read than there was, or nothing.
   private mutating func abort<Sink: FrameSink & ~Copyable>(
     _ id: FlowID, _ place: UInt32, after read: HostRead, at now: Instant, into sink: inout Sink
   ) -> Attempt {
-    guard case .failed(let error) = read else {
-      return abort(id, place, .shorter, .other(0), at: now, into: &sink)
+    if case .failed(let error) = read {
+      abortTransfer(id, place, .unreadable, .failed(error), at: now, into: &sink)
+    } else {
+      abortTransfer(id, place, .shorter, .failed(.other(0)), at: now, into: &sink)
     }
-    return abort(id, place, .unreadable, error, at: now, into: &sink)
+    return .ended
   }
 
   @inline(__always)

@@ -89,6 +89,9 @@ struct TFTPTransfer {
   /// When a transfer may make room for another: several times what a guest that is there takes.
   static let staleTime = Interval.seconds(5)
 
+  /// Whom it is with.
+  var client: TFTPClient { TFTPClient(guest: guest, local: local, neighbor: neighbor) }
+
   /// Makes a transfer of nothing.
   init(guest: Endpoint, local: Endpoint, neighbor: Int, at now: Instant) {
     self.guest = guest
@@ -120,8 +123,8 @@ struct TFTPTransfer {
 
   // MARK: Sending
 
-  /// Whether the guest has not acknowledged anything yet.
-  var isUnanswered: Bool { phase == .offering || (phase == .sending && acknowledged == 0) }
+  /// Whether the guest has not acknowledged anything yet, be it the options that were accepted.
+  var isUnanswered: Bool { phase == .offering || (phase == .sending && agreed.isEmpty && acknowledged == 0) }
 
   /// How many blocks may be sent now.
   var sendableBlocks: Int {

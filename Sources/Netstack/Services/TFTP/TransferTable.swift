@@ -37,8 +37,10 @@ struct TransferTable: ~Copyable {
     states.remove(at: place)
   }
 
-  /// The transfer to a guest's port.
-  func find(_ guest: Endpoint) -> UInt32? { first { $0.guest == guest } }
+  /// The transfer to a guest's port, from the address that it speaks to, of which it has not said anything.
+  func findUnanswered(_ client: TFTPClient) -> UInt32? {
+    first { $0.isUnanswered && $0.guest == client.guest && $0.local.address == client.local.address }
+  }
 
   /// Whether a port of the gateway is that of a transfer to this guest, to whatever port of it.
   func hasTransfer(to guest: IPAddress, from local: Endpoint) -> Bool {
