@@ -143,13 +143,14 @@ struct ControlTests {
         == #"{"result":{"forwards":[],"network":"net0"},"version":1}"#)
   }
 
-  @Test func `name servers are listed, best first`() throws {
+  @Test func `name servers are listed, best first, with what became of the queries`() throws {
     let folder = try TemporaryFolder()
     let bench = try ControlBench(in: folder.path)
     let client = try ControlEnd(bench.address)
     #expect(
       try client.ask(#"{"version":1,"method":"dns"}"#)
-        == #"{"result":{"network":"net0","servers":["192.0.2.53:53"]},"version":1}"#)
+        == #"{"result":{"failures":0,"forwardedAnswers":0,"localAnswers":0,"network":"net0","queries":0,"#
+        + #""repetitions":0,"servers":[{"answered":0,"asked":0,"failed":0,"server":"192.0.2.53:53"}]},"version":1}"#)
   }
 
   @Test func `how much is logged is changed for the whole process`() throws {

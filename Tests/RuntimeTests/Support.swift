@@ -87,6 +87,9 @@ struct Program: ~Copyable {
     }
   }
 
+  /// Forgets what was written so far.
+  mutating func clear() { text = "" }
+
   /// Sends a signal.
   func send(_ signal: Int32) throws { try process.send(signal: signal) }
 
@@ -101,6 +104,14 @@ struct Program: ~Copyable {
     try read()
     return (text, try end())
   }
+}
+
+/// Runs `culvert ctl` to its good end.
+func ctl(_ control: String, _ arguments: String...) throws -> String {
+  var program = try Program(["ctl", "--socket", control] + arguments)
+  let (text, exit) = try program.result()
+  #expect(exit == .status(0), "\(text)")
+  return text
 }
 
 /// Lines that a handler wrote.

@@ -76,3 +76,21 @@ extension LeasesReport.Lease {
       remaining: Int((lease.expiry - now).nanoseconds / 1_000_000_000), isStatic: kept != nil)
   }
 }
+
+extension ResolversReport {
+  init(_ status: ResolverStatus, network: String) {
+    let counts = status.statistics
+    self.init(
+      network: network, servers: status.servers.map(Server.init), queries: counts.queries,
+      repetitions: counts.repetitions, localAnswers: counts.localAnswers, forwardedAnswers: counts.forwardedAnswers,
+      failures: counts.failures)
+  }
+}
+
+extension ResolversReport.Server {
+  init(_ server: DNSServerSummary) {
+    self.init(
+      server: server.endpoint.description, asked: server.asked, answered: server.answered, failed: server.failed,
+      roundTrip: server.roundTrip.map { Int($0.nanoseconds / 1000) })
+  }
+}

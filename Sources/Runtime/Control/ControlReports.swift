@@ -158,10 +158,34 @@ public struct LeasesReport: Codable, Hashable, Sendable {
 
 /// The result of `dns`.
 public struct ResolversReport: Codable, Hashable, Sendable {
+  /// A name server that is asked on the guests' behalf.
+  public struct Server: Codable, Hashable, Sendable {
+    /// Where it is.
+    public var server: String
+    /// How often it was asked.
+    public var asked: UInt64
+    /// How often it has answered, whatever it said.
+    public var answered: UInt64
+    /// How often it did not answer in time, or was not to be reached.
+    public var failed: UInt64
+    /// How long its latest answer took, in microseconds; absent where there was none.
+    public var roundTrip: Int?
+  }
+
   /// The network's name.
   public var network: String
   /// The name servers that are asked, best first.
-  public var servers: [String]
+  public var servers: [Server]
+  /// Queries that guests have sent.
+  public var queries: UInt64
+  /// Those that came again while the first was under way, and were not asked again.
+  public var repetitions: UInt64
+  /// Those answered without asking anybody.
+  public var localAnswers: UInt64
+  /// Those that a server has answered.
+  public var forwardedAnswers: UInt64
+  /// Those for which no server had a good answer.
+  public var failures: UInt64
 }
 
 /// The result of `log-level`.

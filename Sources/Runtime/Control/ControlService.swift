@@ -115,8 +115,7 @@ extension ControlService {
 
   private func resolvers(_ parameters: ControlParameters) throws(ControlFailure) -> ResolversReport {
     let network = try network(parameters)
-    let servers = try ask(network) { .status($0) }.resolvers
-    return ResolversReport(network: network.name, servers: servers.map(\.description))
+    return ResolversReport(try ask(network) { .resolver($0) }, network: network.name)
   }
 }
 

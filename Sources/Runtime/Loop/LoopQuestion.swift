@@ -15,6 +15,8 @@ enum LoopQuestion: Equatable, Sendable {
   case forwards(Reply<[PortForward]>)
   /// The addresses that DHCP has leased.
   case leases(Reply<[DHCPLease]>)
+  /// What the virtual resolver has done, and whom it asks.
+  case resolver(Reply<ResolverStatus>)
   /// What comes of a command; nil for success.
   case outcome(of: Command, Reply<CommandError?>)
 
@@ -25,6 +27,7 @@ enum LoopQuestion: Equatable, Sendable {
     case .flows(let reply): reply.abandon()
     case .forwards(let reply): reply.abandon()
     case .leases(let reply): reply.abandon()
+    case .resolver(let reply): reply.abandon()
     case .outcome(_, let reply): reply.abandon()
     }
   }
@@ -51,6 +54,12 @@ struct NetworkStatus: Sendable {
   var leaseCount: Int
 }
 
+/// The virtual resolver at one moment.
+struct ResolverStatus: Sendable {
+  var servers: [DNSServerSummary]
+  var statistics: DNSStatistics
+}
+
 extension NetworkLoop where Host: ~Copyable {
   /// Answers a question of another thread.
   mutating func answer(_ question: LoopQuestion) {
@@ -65,6 +74,10 @@ extension NetworkLoop where Host: ~Copyable {
       stack.forEachForward { forwards.append($0) }
       reply.give(forwards)
     case .leases(let reply): reply.give(stack.leases(at: now))
+    case .resolver(let reply):
+      var servers: [DNSServerSummary] = []
+      stack.forEachResolver { servers.append($0) }
+      reply.give(ResolverStatus(servers: servers, statistics: stack.resolverStatistics))
     case .outcome(let command, let reply):
       do throws(CommandError) {
         try stack.apply(command, at: now, into: &links)

@@ -74,8 +74,19 @@ extension LeasesReport {
 }
 
 extension ResolversReport {
-  /// A line for each server.
-  var text: String { TextTable(["SERVER"], servers.map { [$0] }).text }
+  /// A line for each server, and one for what became of the queries.
+  var text: String {
+    let rows = servers.map { server in
+      [
+        server.server, "\(server.asked)", "\(server.answered)", "\(server.failed)",
+        server.roundTrip?.milliseconds ?? "",
+      ]
+    }
+    let table = TextTable(["SERVER", "ASKED", "ANSWERED", "FAILED", "LATEST ANSWER"], rows, right: [1, 2, 3, 4]).text
+    let others = repetitions == 0 ? "" : ", \(repetitions) came again"
+    return table + "\(queries) queries: \(localAnswers) answered here, \(forwardedAnswers) by servers, "
+      + "\(failures) failed\(others)\n"
+  }
 }
 
 extension UInt64 {
@@ -93,6 +104,9 @@ extension UInt64 {
 }
 
 extension Int {
+  /// A number of microseconds: `1.5 ms`.
+  fileprivate var milliseconds: String { "\((Double(self) / 100).rounded() / 10) ms" }
+
   /// A number of seconds in its two greatest units: `3 h 20 min`.
   fileprivate var duration: String {
     switch self {
