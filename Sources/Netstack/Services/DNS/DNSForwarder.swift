@@ -82,7 +82,7 @@ struct DNSForwarder: ~Copyable {
 
   /// Decides on the message in `inquiry`, which is, or was, `byteCount` bytes long.
   mutating func judge(
-    byteCount: Int, isStream: Bool, _ leases: borrowing DHCPServer, at now: Instant
+    byteCount: Int, isStream: Bool, _ dhcp: borrowing DHCPServer, _ dhcpv6: borrowing DHCPv6Server, at now: Instant
   ) -> Judgement {
     guard byteCount >= DNSHeader.length else { return .drop(.malformed) }
     var request = DNSRequest(inquiry, byteCount: min(byteCount, Self.longestQuery), isStream: isStream)
@@ -97,7 +97,7 @@ struct DNSForwarder: ~Copyable {
     guard byteCount <= Self.longestQuery else { return refuse(request, .refused) }
     guard request.read(inquiry), let question = request.question else { return refuse(request, .formatError) }
     if request.header.flags.opcode == .query {
-      if let count = names.answer(request, question, inquiry, leases, at: now, into: &reply) {
+      if let count = names.answer(request, question, inquiry, dhcp, dhcpv6, at: now, into: &reply) {
         statistics.localAnswers += 1
         return .answer(byteCount: count)
       }

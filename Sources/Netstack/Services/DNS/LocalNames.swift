@@ -20,7 +20,7 @@ public struct LocalName: Hashable, Sendable {
 ///
 ///     gateway.culvert.internal       the gateway
 ///     host.culvert.internal          the same, where it leads to the host's loopback
-///     a guest's name (option 12)     its address, bare and under the network's domain
+///     a guest's name (option 12)     its addresses by DHCP, bare and under the network's domain
 ///     what was configured            what was configured
 ///
 /// Each of these addresses has its name in the reverse domains. Nothing else is said to be below `culvert.internal`, a
@@ -35,10 +35,12 @@ struct LocalNames {
     let address: IPAddress
     /// Whether the name is that of the address as well.
     var isReverse = true
+    /// The guest whose name it is, and who may have an address by DHCPv6, too.
+    var guest: MACAddress?
   }
 
-  private let settings: NetworkSettings
-  private let fixed: [Record]
+  private var settings: NetworkSettings
+  private var fixed: [Record]
   private var configured: [Record]
   /// The names of a guest that has none of its own, the one for reverse questions first.
   private let guestNames: [DNSName]
@@ -57,17 +59,23 @@ struct LocalNames {
     self.settings = settings
     guestNames = Self.names(of: settings.hostname, settings)
     configured = Self.records(settings.localNames)
+    fixed = Self.fixed(settings)
+  }
+
+  /// The network's own names, and those that come with addresses kept for guests.
+  private static func fixed(_ settings: NetworkSettings) -> [Record] {
     let gateways =
       (settings.isIPv4Enabled ? [IPAddress(settings.ipv4Gateway)] : [])
       + (settings.isIPv6Enabled ? [IPAddress(settings.ipv6Gateway)] : [])
-    var fixed = gateways.map { Record(name: Self.gateway, address: $0) }
-    if settings.allowsHostLoopback { fixed += gateways.map { Record(name: Self.host, address: $0) } }
+    var fixed = gateways.map { Record(name: gateway, address: $0) }
+    if settings.allowsHostLoopback { fixed += gateways.map { Record(name: host, address: $0) } }
     for lease in settings.staticLeases {
-      for (place, name) in Self.names(of: lease.hostname, settings).enumerated() {
-        fixed.append(Record(name: name, address: IPAddress(lease.address), isReverse: place == 0))
+      for (place, name) in names(of: lease.hostname, settings).enumerated() {
+        fixed.append(
+          Record(name: name, address: IPAddress(lease.address), isReverse: place == 0, guest: lease.hardware))
       }
     }
-    self.fixed = fixed
+    return fixed
   }
 
   /// A host's name under the network's domain, and bare. What is no domain name, as option 12 may be, is left out.
@@ -79,6 +87,12 @@ struct LocalNames {
 
   private static func records(_ names: [LocalName]) -> [Record] {
     names.compactMap { entry in DNSName(entry.name).map { Record(name: $0, address: entry.address) } }
+  }
+
+  /// Has these addresses be those that are kept for guests.
+  mutating func replace(staticLeases: [StaticLease]) {
+    settings.staticLeases = staticLeases
+    fixed = Self.fixed(settings)
   }
 
   /// Has the configured names be these. What is no domain name is left out.
@@ -97,11 +111,12 @@ struct LocalNames {
   /// Writes the answer to a question that is to be answered here, and returns its length in bytes; nil for others.
   func answer(
     _ request: DNSRequest, _ question: DNSQuestion, _ query: borrowing UniqueArray<UInt8>,
-    _ leases: borrowing DHCPServer, at now: Instant, into reply: inout UniqueArray<UInt8>
+    _ dhcp: borrowing DHCPServer, _ dhcpv6: borrowing DHCPv6Server, at now: Instant,
+    into reply: inout UniqueArray<UInt8>
   ) -> Int? {
     guard question.recordClass == .internet || question.recordClass == .any else { return nil }
     let name = query.span.extracting(question.nameRange)
-    guard let (finding, zone) = find(name, leases, at: now) else { return nil }
+    guard let (finding, zone) = find(name, dhcp, dhcpv6, at: now) else { return nil }
     if let edns = request.edns, edns.version > 0 { return request.writeAnswer(.badVersion, query, into: &reply) }
     var code = DNSResponseCode.noError
     if case .nothing(exists: false) = finding { code = .nameError }
@@ -145,14 +160,17 @@ struct LocalNames {
 
   /// What is known of `name`, and where in it the zone begins that it belongs to.
   private func find(
-    _ name: Span<UInt8>, _ leases: borrowing DHCPServer, at now: Instant
+    _ name: Span<UInt8>, _ dhcp: borrowing DHCPServer, _ dhcpv6: borrowing DHCPv6Server, at now: Instant
   ) -> (finding: Finding, zone: Int)? {
-    if let reverse = DNSReverseName(name) { return find(reverse, name, leases, at: now) }
+    if let reverse = DNSReverseName(name) { return find(reverse, name, dhcp, dhcpv6, at: now) }
     var addresses: [IPAddress]?
-    for record in fixed where record.name.matches(name) { addresses = (addresses ?? []) + [record.address] }
+    for record in fixed where record.name.matches(name) {
+      let leased = record.guest.map { guest in dhcpv6.leases(at: now).filter { $0.hardware == guest }.map(\.address) }
+      addresses = (addresses ?? []) + [record.address] + (leased ?? [])
+    }
     for record in configured where record.name.matches(name) { addresses = (addresses ?? []) + [record.address] }
     for known in guestNames where known.matches(name) {
-      addresses = (addresses ?? []) + namelessGuests(leases, at: now).map(\.address)
+      addresses = (addresses ?? []) + namelessGuests(dhcp, dhcpv6, at: now).map(\.address)
     }
     let isBelow = Self.domain.contains(name)
     let zone = isBelow ? name.count - Self.domain.bytes.count : 0
@@ -161,21 +179,27 @@ struct LocalNames {
   }
 
   /// The leases of guests that go by the network's hostname.
-  private func namelessGuests(_ leases: borrowing DHCPServer, at now: Instant) -> [DHCPLease] {
-    leases.leases(at: now).filter { lease in
+  private func namelessGuests(
+    _ dhcp: borrowing DHCPServer, _ dhcpv6: borrowing DHCPv6Server, at now: Instant
+  ) -> [DHCPLease] {
+    (dhcp.leases(at: now) + dhcpv6.leases(at: now)).filter { lease in
       !settings.staticLeases.contains { $0.hardware == lease.hardware && !$0.hostname.isEmpty }
     }
   }
 
   private func find(
-    _ reverse: DNSReverseName, _ name: Span<UInt8>, _ leases: borrowing DHCPServer, at now: Instant
+    _ reverse: DNSReverseName, _ name: Span<UInt8>, _ dhcp: borrowing DHCPServer, _ dhcpv6: borrowing DHCPv6Server,
+    at now: Instant
   ) -> (finding: Finding, zone: Int)? {
     let (whole, part) = reverse.address.family == .ipv4 ? (32, 8) : (128, 4)
     let isAddress = reverse.length == whole && !reverse.hasMore
     if isAddress {
-      var names = (fixed + configured).filter { $0.isReverse && $0.address == reverse.address }.map(\.name)
+      let guest = dhcpv6.leases(at: now).first { $0.address == reverse.address }?.hardware
+      var names = (fixed + configured).filter { record in
+        record.isReverse && (record.address == reverse.address || guest != nil && record.guest == guest)
+      }.map(\.name)
       if let guestName = guestNames.first,
-        namelessGuests(leases, at: now).contains(where: { $0.address == reverse.address })
+        namelessGuests(dhcp, dhcpv6, at: now).contains(where: { $0.address == reverse.address })
       {
         names.append(guestName)
       }

@@ -20,7 +20,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func receiveQuery<Sink: FrameSink & ~Copyable>(
     byteCount: Int, from client: DNSClient, at now: Instant, into sink: inout Sink
   ) {
-    switch dns.judge(byteCount: byteCount, isStream: client.isStream, dhcp, at: now) {
+    switch dns.judge(byteCount: byteCount, isStream: client.isStream, dhcp, dhcpv6, at: now) {
     case .drop(let reason): drop(reason, on: neighbors[client.neighbor].port)
     case .answer(let count): sendReply(count, to: client, at: now, into: &sink)
     case .forward(let request): forward(request, from: client, at: now, into: &sink)

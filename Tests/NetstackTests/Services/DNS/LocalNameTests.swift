@@ -2,6 +2,7 @@ import Netstack
 import Primitives
 import Simulation
 import Testing
+import Wire
 
 /// The names that the virtual resolver knows itself.
 @Suite struct LocalNameTests {
@@ -171,6 +172,31 @@ import Testing
       lab.ask(reverse)
       let names = try lab.takeAnswers()
       #expect(names == [Self.answer(reverse, names: ["vm.lan.example"])])
+    }
+  }
+
+  @Test(arguments: [("vm", "vm.lan.example", nil), ("printer", "printer.lan.example", stationOfLease)])
+  func `a guest's name is that of the address it has leased by DHCPv6, too`(
+    name: String, wholeName: String, station: MACAddress?
+  ) throws {
+    try withLab(Self.options) { lab in
+      if let station { lab.guest.mac = station }
+      let solicit = DHCPv6ClientMessage(
+        type: .solicit, client: lab.guest.mac, associations: [DHCPv6Bench.addresses(7)], wantsRapidCommit: true)
+      let datagram = PlainUDP(sourcePort: 546, destinationPort: 547, payload: solicit.bytes)
+      lab.guest.send(
+        .udp(datagram), from: IPAddress(lab.guest.ipv6LinkLocal), to: IPAddress(IPv6Address.allDHCPServers))
+      lab.settle()
+      lab.guest.clearInbox()
+      let query = PlainDNS.query(7, name, RecordType.aaaa)
+      lab.ask(query, over: .ipv6)
+      let answers = try lab.takeAnswers()
+      #expect(answers == [Self.answer(query, [IPAddress(addressV6(0x15))])])
+      let reverse = PlainDNS.query(
+        8, "5.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.c.e.f.ip6.arpa", RecordType.ptr)
+      lab.ask(reverse, over: .ipv6)
+      let names = try lab.takeAnswers()
+      #expect(names == [Self.answer(reverse, names: [wholeName])])
     }
   }
 
