@@ -31,5 +31,7 @@ struct Culvert: ParsableCommand {
         'culvert run' ends with the status of the command that it started.
       """,
     version: Version.current,
-    subcommands: [RunCommand.self, ServeCommand.self, CheckCommand.self, CtlCommand.self])
+    subcommands: [
+      RunCommand.self, ServeCommand.self, CheckCommand.self, CtlCommand.self, CompletionsCommand.self,
+    ])
 }

@@ -14,7 +14,7 @@ struct NetworkArguments: ParsableArguments {
     name: .customLong("ipv4"),
     help: ArgumentHelp(
       "Whether guests have IPv4 (default: on, unless IPv6 alone is asked for).", valueName: "on|off"),
-    transform: readSwitch)
+    completion: .list(["on", "off"]), transform: readSwitch)
   var ipv4: Bool?
 
   @Option(
@@ -22,7 +22,7 @@ struct NetworkArguments: ParsableArguments {
     help: ArgumentHelp(
       "Whether guests have IPv6 (default: on, unless IPv4 alone is asked for or the MTU is below 1280).",
       valueName: "on|off"),
-    transform: readSwitch)
+    completion: .list(["on", "off"]), transform: readSwitch)
   var ipv6: Bool?
 
   @Option(
@@ -77,7 +77,7 @@ struct NetworkArguments: ParsableArguments {
     help: ArgumentHelp(
       "Whether guests reach nothing but the gateway's own services and what --guestfwd leads to, and answer only those "
         + "who come by --hostfwd (default: off).", valueName: "on|off"),
-    transform: readSwitch)
+    completion: .list(["on", "off"]), transform: readSwitch)
   var restrict: Bool?
 
   @Option(
@@ -104,7 +104,7 @@ struct NetworkArguments: ParsableArguments {
     name: .customLong("tftp"),
     help: ArgumentHelp(
       "The folder whose files guests may fetch, read only, by TFTP from the gateway (default: none).",
-      valueName: "folder"))
+      valueName: "folder"), completion: .directory)
   var tftp: String?
 
   @Option(
@@ -156,7 +156,7 @@ struct NetworkArguments: ParsableArguments {
     name: .customLong("smb"),
     help: ArgumentHelp(
       "A folder that guests find as \\\\10.0.2.4\\qemu, and may write to; needs Samba's smbd (default: none).",
-      valueName: "folder"))
+      valueName: "folder"), completion: .directory)
   var smb: String?
 
   @Option(
@@ -193,7 +193,8 @@ struct NetworkArguments: ParsableArguments {
     name: .customLong("udp-filtering"),
     help: ArgumentHelp(
       "Who may send datagrams to a port of a guest from which it has sent some: everybody, the addresses it has sent "
-        + "to, or the addresses and ports (default: address).", valueName: "endpoint|address|port"))
+        + "to, or the addresses and ports (default: address).", valueName: "endpoint|address|port"),
+    completion: .list(["endpoint", "address", "port"]))
   var udpFiltering: String?
 
   /// The options as plain values: those of `--user`, and those beside it in their place or behind them.
