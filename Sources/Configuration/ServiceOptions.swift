@@ -4,6 +4,10 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var links: [String] = []
   /// The network they find there.
   public var network = NetworkOptions()
+  /// The file that some of these options come from; nil for none.
+  public var configurationFile: String?
+  /// What the command line says of the network, which comes in the place of what the file says, or behind it.
+  public var commandLineNetwork = NetworkOptions()
   /// The descriptor on which to report that everything is ready.
   public var readyDescriptor: Int32?
   /// The file to write the process identifier to.

@@ -38,4 +38,13 @@ extension VirtualNetwork {
       ("udp-filtering", .text(udpFiltering.rawValue)),
     ]
   }
+
+  /// The names of the settings that are not those of another network.
+  public func namesOfSettings(unlike other: VirtualNetwork) -> [String] {
+    func values(_ network: VirtualNetwork) -> [String: SettingValue] {
+      Dictionary(network.settings.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+    }
+    let (own, others) = (values(self), values(other))
+    return Set(own.keys).union(others.keys).filter { own[$0] != others[$0] }.sorted()
+  }
 }

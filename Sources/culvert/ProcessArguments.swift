@@ -8,7 +8,8 @@ struct ProcessArguments: ParsableArguments {
     name: .customLong("config"),
     help: ArgumentHelp(
       "A file with options by the names that they have here, in TOML, as 'hostfwd = [\"tcp::2222-:22\"]'; options here "
-        + "come in their place, or behind them (default: none).", valueName: "file"))
+        + "come in their place, or behind them (default: none).", valueName: "file"),
+    completion: .file(extensions: ["toml"]))
   var configurationFile: String?
 
   @Option(
@@ -21,7 +22,7 @@ struct ProcessArguments: ParsableArguments {
     name: .customLong("pid-file"),
     help: ArgumentHelp(
       "Write the process's number to this file, and remove it at the end (default: none).",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var pidFile: String?
 
   @Option(
@@ -47,8 +48,9 @@ struct ProcessArguments: ParsableArguments {
   func options(network: NetworkArguments, defaultLevel: LogLevel) throws(ConfigurationError) -> ServiceOptions {
     let file = try configurationFile.map { path throws(ConfigurationError) in try ConfigurationFile(path: path) }
     var options = ServiceOptions()
-    options.network = try network.options()
-    if let file { options.network = file.network.overlaid(by: options.network) }
+    options.configurationFile = configurationFile
+    options.commandLineNetwork = try network.options()
+    options.network = file?.network.overlaid(by: options.commandLineNetwork) ?? options.commandLineNetwork
     options.links = file?.links ?? []
     options.readyDescriptor = readyDescriptor
     options.pidFile = pidFile ?? file?.pidFile

@@ -17,7 +17,8 @@ struct RunCommand: ParsableCommand {
       Culvert's instead, each with its own options; network options here come in their place, and further forwards, \
       domains, leases and routes are the first one's. A command with '-nic none' is run as it is.
 
-      SIGTERM, SIGINT, SIGHUP and SIGQUIT are passed on to the command. The exit status is the command's, or 128 and \
+      SIGTERM, SIGINT, SIGHUP and SIGQUIT are passed on to the command; but where there is a file of --config, \
+      SIGHUP has it read again, as 'culvert help serve' says. The exit status is the command's, or 128 and \
       the signal's number if a signal ended it. With '-daemonize' Culvert stays until QEMU closes its network. \
       SIGUSR1 logs the table of flows.
 

@@ -79,14 +79,14 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
       && (entries[index].isFree(at: now) || entries[index].isHeld(by: client, at: now))
   }
 
-  /// Chooses an address for `client` in the order of RFC 2131 section 4.3.1: the one it has, the one that is kept for
-  /// it, the one it had, the one it asks for, a new one. Nil where all are taken.
+  /// Chooses an address for `client` in the order of RFC 2131 section 4.3.1, but that the one that is kept for it comes
+  /// first: then the one it has, the one it had, the one it asks for, a new one. Nil where all are taken.
   func choose(for client: MACAddress, requested: Address?, at now: Instant) -> Int? {
-    if let held = index(heldBy: client, at: now) { return held }
+    let kept = entries.indices.first { entries[$0].reservation == client && isAvailable($0, to: client, at: now) }
+    if let chosen = kept ?? index(heldBy: client, at: now) { return chosen }
     let free = entries.indices.filter {
       entries[$0].isFree(at: now) && !entries[$0].isReserved(againstAnybodyBut: client)
     }
-    if let kept = free.first(where: { entries[$0].reservation == client }) { return kept }
     if let former = free.first(where: { entries[$0].lastOwner == client }) { return former }
     if let asked = free.first(where: { entries[$0].address == requested }) { return asked }
     // Rather one that nobody will come back for, else the one whose owner has been gone for longest.
@@ -101,9 +101,11 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
     entries[index].until = now + hold
   }
 
-  /// Grants the address at `index` to `client`, whose offers end.
+  /// Grants the address at `index` to `client`, who has no other then.
   mutating func bind(_ index: Int, to client: MACAddress, hostname: String, until: Instant, at now: Instant) {
-    withdrawOffer(to: client, at: now)
+    for other in entries.indices where other != index && entries[other].isHeld(by: client, at: now) {
+      free(other, at: now)
+    }
     entries[index].use = .bound
     entries[index].holder = client
     entries[index].until = until
@@ -123,6 +125,16 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
     if entries[index].use == .bound { revision += 1 }
     entries[index].use = .none
     entries[index].until = now
+  }
+
+  /// Takes over who has what, and had it, of the addresses that are in both tables.
+  mutating func takeOver(_ other: DHCPLeaseTable) {
+    revision = other.revision + 1
+    for index in entries.indices {
+      guard var entry = other.entries.first(where: { $0.address == entries[index].address }) else { continue }
+      entry.reservation = entries[index].reservation
+      entries[index] = entry
+    }
   }
 
   /// Keeps the address at `index` from everybody.

@@ -68,7 +68,7 @@ public struct DHCPServer: Sendable {
     case reply(Reply)
   }
 
-  let settings: NetworkSettings
+  private(set) var settings: NetworkSettings
   let searchList: [UInt8]
   /// The routes of option 121, empty where none is given out.
   let routes: [UInt8]
@@ -82,6 +82,14 @@ public struct DHCPServer: Sendable {
     searchList = list.bytes
     routes = Self.routes(settings)
     table = DHCPLeaseTable(settings: settings)
+  }
+
+  /// Has these addresses be kept for one guest each, and those that were kept before be anybody's. Leases stay.
+  mutating func replace(staticLeases: [StaticLease]) {
+    settings.staticLeases = staticLeases
+    var table = DHCPLeaseTable<IPv4Address>(settings: settings)
+    table.takeOver(self.table)
+    self.table = table
   }
 
   /// The leases at `now`, in the order of their addresses.

@@ -49,6 +49,9 @@ public enum Command: Hashable, Sendable {
   case setResolvers([Endpoint])
   /// Have the virtual resolver know these names, in the place of those that it was configured with.
   case setLocalNames([LocalName])
+  /// Have DHCP keep these addresses, in the place of those that it was configured with. Who has another by now keeps it
+  /// until it asks anew.
+  case setStaticLeases([StaticLease])
 }
 
 /// Why a command was not carried out.

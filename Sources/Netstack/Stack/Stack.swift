@@ -13,7 +13,7 @@ public import Primitives
 /// in the past, and `advance` goes on with it.
 public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable>: ~Copyable {
   /// The network presented to the guests.
-  public let settings: NetworkSettings
+  public private(set) var settings: NetworkSettings
   /// The host's sockets.
   public var host: Host
   /// Who watches.
@@ -186,6 +186,10 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     case .removeForward(let place): try removeForward(from: place)
     case .setResolvers(let servers): setResolvers(servers, at: now, into: &sink)
     case .setLocalNames(let names): dns.names.replace(by: names)
+    case .setStaticLeases(let leases):
+      settings.staticLeases = leases
+      dhcp.replace(staticLeases: leases)
+      dns.names.replace(staticLeases: leases)
     }
   }
 

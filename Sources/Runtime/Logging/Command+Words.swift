@@ -9,6 +9,7 @@ extension Command {
     case .removeForward(let place): "no longer forwarding \(place.words)"
     case .setResolvers(let servers): "name servers: \(servers.map(\.description).joined(separator: ", "))"
     case .setLocalNames(let names): "names of the virtual resolver's own: \(names.count)"
+    case .setStaticLeases(let leases): "addresses kept for guests: \(leases.count)"
     }
   }
 }

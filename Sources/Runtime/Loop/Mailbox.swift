@@ -10,6 +10,8 @@ enum LoopRequest: Equatable, Sendable {
   case answer(LoopQuestion)
   /// Log the table of flows.
   case logFlows
+  /// Read the configuration file again.
+  case reload
   /// End, as after SIGTERM.
   case stop
 }

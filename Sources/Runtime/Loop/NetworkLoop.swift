@@ -31,6 +31,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   var child: Child?
   /// The ways into the other loops of the process, which are told what signals ask for.
   var companions: [Mailbox] = []
+  /// What is read again while guests go on, if there is a configuration file.
+  var configuration: ReloadableConfiguration?
   /// The server of the network's SMB share, whose files live as long as the network.
   var samba: SambaServer?
   /// The host's name servers, where the network follows them.
@@ -219,6 +221,9 @@ extension NetworkLoop where Host: ~Copyable {
       if signal == Signals.logFlows {
         logFlows()
         for companion in companions { try companion.send(.logFlows) }
+      } else if signal == Signals.reload, configuration != nil {
+        reloadConfiguration()
+        for companion in companions { try companion.send(.reload) }
       } else if child != nil {
         try child?.pass(signal)
       } else {
@@ -237,6 +242,7 @@ extension NetworkLoop where Host: ~Copyable {
       }
     case .answer(let question): answer(question)
     case .logFlows: logFlows()
+    case .reload: reloadConfiguration()
     case .stop: beginEnding(.stopped)
     }
   }

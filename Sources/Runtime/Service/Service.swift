@@ -50,7 +50,7 @@ public enum Service {
       let names = attachment.names
       let threshold = LogThreshold(Logger.Level(options.logLevel))
       let logger = Logger.standardError(threshold, network: names.count > 1 ? names[0] : nil)
-      let setup = try Setup(options.serving(attachment, 0), logger: logger)
+      let setup = try Setup(options, for: attachment, logger: logger)
       guard !attachment.networks.isEmpty else { try setup.replaceProcess(with: command) }
       var loop = try setup.makeLoop(links: [.descriptor(try ends[0].first.duplicate().take())])
       var networks = [setup.controlled(names[0], loop.mailbox)]
@@ -58,7 +58,7 @@ public enum Service {
       for index in 1..<max(ends.count, 1) {
         let link = LinkAddress.descriptor(try ends[index].first.duplicate().take())
         let setup = try Setup(
-          options.serving(attachment, index), logger: Logger.standardError(threshold, network: names[index]))
+          options, for: attachment, index, logger: Logger.standardError(threshold, network: names[index]))
         let other = try setup.makeLoop(links: [link], takingSignals: false)
         networks.append(setup.controlled(names[index], other.mailbox))
         others.append(other)
@@ -109,9 +109,9 @@ public enum Service {
 extension ServiceOptions {
   /// These options for one network of a command line: with what it says of that, and without what is not of this
   /// network but of the process, or of the first one.
-  fileprivate func serving(_ attachment: QEMUAttachment, _ index: Int) -> ServiceOptions {
+  func serving(_ attachment: QEMUAttachment?, _ index: Int) -> ServiceOptions {
     var options = self
-    guard index < attachment.networks.count else { return options }
+    guard let attachment, index < attachment.networks.count else { return options }
     if index > 0 {
       options.readyDescriptor = nil
       options.network.hostfwd = []

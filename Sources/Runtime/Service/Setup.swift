@@ -11,12 +11,15 @@ import Primitives
 struct Setup: ~Copyable {
   private let network: VirtualNetwork
   private let options: ServiceOptions
+  private let configuration: ReloadableConfiguration?
   private let logger: Logger
   private let ready: FileDescriptor?
   private let control: ControlAddress?
 
-  /// Checks the options of the network, and that there is a descriptor to report to.
-  init(_ options: ServiceOptions, logger: Logger) throws {
+  /// Checks the options of the network, or of the network `index` of an attachment, and that there is a descriptor to
+  /// report to.
+  init(_ all: ServiceOptions, for attachment: QEMUAttachment? = nil, _ index: Int = 0, logger: Logger) throws {
+    let options = all.serving(attachment, index)
     let network = try VirtualNetwork(options.network)
     let control = try options.control.map { try ControlAddress($0) }
     let ready = try Self.takeDescriptor(options.readyDescriptor)
@@ -25,6 +28,7 @@ struct Setup: ~Copyable {
     self.options = options
     self.network = network
     self.ready = ready
+    configuration = ReloadableConfiguration(all, attachment, index, network: network)
   }
 
   private static func takeDescriptor(_ number: Int32?) throws(ServiceError) -> FileDescriptor? {
@@ -72,6 +76,7 @@ struct Setup: ~Copyable {
       logger.info("network \(ipv6.prefix), gateway \(ipv6.gateway), name server \(ipv6.resolver)")
     }
     loop.samba = samba
+    loop.configuration = configuration
     if let share = network.smbShare { logger.info("guests find \(share.folder) at \\\\\(share.server)\\qemu") }
     for rule in network.guestForwards { logger.info("guests find \(rule.target) at \(rule.endpoint)") }
     return loop
@@ -194,9 +199,7 @@ extension NetworkSettings {
     if let ipv4 = network.ipv4 {
       (ipv4Prefix, ipv4Gateway, ipv4Resolver) = (ipv4.prefix, ipv4.gateway, ipv4.resolver)
       ipv4FirstLease = ipv4.firstLease
-      staticLeases = ipv4.staticLeases.map {
-        StaticLease(hardware: $0.hardware, address: $0.address, hostname: $0.hostname)
-      }
+      staticLeases = ipv4.staticLeases.map { StaticLease($0) }
       staticRoutes = ipv4.routes.map { StaticRoute(to: $0.destination, via: $0.gateway ?? ipv4.gateway) }
     }
     isIPv6Enabled = network.ipv6 != nil
@@ -209,12 +212,24 @@ extension NetworkSettings {
     servesFiles = !network.tftpFolder.isEmpty
     domainName = network.domainName
     searchDomains = network.searchDomains
-    localNames = network.hostNames.map { LocalName(name: $0.name, address: $0.address) }
+    localNames = network.hostNames.map { LocalName($0) }
     isRestricted = network.isRestricted
     allowsHostLoopback = network.allowsHostLoopback
     allowsLinkLocal = network.allowsLinkLocal
     udpFiltering = UDPFiltering(network.udpFiltering)
   }
+}
+
+extension StaticLease {
+  /// The lease of an option.
+  init(_ option: LeaseOption) {
+    self.init(hardware: option.hardware, address: option.address, hostname: option.hostname)
+  }
+}
+
+extension LocalName {
+  /// The name of an option.
+  init(_ option: HostName) { self.init(name: option.name, address: option.address) }
 }
 
 extension UDPFiltering {

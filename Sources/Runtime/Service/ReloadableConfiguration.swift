@@ -1,0 +1,95 @@
+import Configuration
+import LinuxSystem
+import Logging
+import Netstack
+import Primitives
+
+/// A configuration file, and what was last taken over of it and the options beside it.
+struct ReloadableConfiguration: Sendable {
+  /// What a network with these options is at last.
+  private(set) var network: VirtualNetwork
+  private let options: ServiceOptions
+  private let attachment: QEMUAttachment?
+  private let index: Int
+
+  /// The configuration of the network `index` of an attachment, or of the only one; nil where no file is part of it.
+  init?(_ options: ServiceOptions, _ attachment: QEMUAttachment?, _ index: Int, network: VirtualNetwork) {
+    guard options.configurationFile != nil else { return nil }
+    (self.options, self.attachment, self.index, self.network) = (options, attachment, index, network)
+  }
+
+  /// What the network would be by the file as it is now.
+  func read() throws(ConfigurationError) -> VirtualNetwork {
+    try VirtualNetwork(options.reloaded().serving(attachment, index).network)
+  }
+
+  /// Notes what was taken over of `new`, and returns the names of the settings that were not.
+  mutating func take(_ new: VirtualNetwork) -> [String] {
+    network.forwards = new.forwards
+    network.ipv4?.staticLeases = new.ipv4?.staticLeases ?? []
+    network.hostNames = new.hostNames
+    return network.namesOfSettings(unlike: new)
+  }
+}
+
+extension ServiceOptions {
+  /// These options with the configuration file as it is now.
+  func reloaded() throws(ConfigurationError) -> ServiceOptions {
+    guard let configurationFile else { return self }
+    var options = self
+    options.network = try ConfigurationFile(path: configurationFile).network.overlaid(by: commandLineNetwork)
+    return options
+  }
+}
+
+extension NetworkLoop where Host: ~Copyable {
+  /// Reads the configuration file again and takes over its forwards, static leases and names. Flows go on; of what else
+  /// has changed the log says that it has not been taken over, and so it does of a file that cannot be.
+  mutating func reloadConfiguration() {
+    guard var configuration else { return }
+    ServiceManager.tell("RELOADING=1\nMONOTONIC_USEC=\(now.nanoseconds / 1000)", logger)
+    defer { ServiceManager.tell("READY=1", logger) }
+    let (old, new): (VirtualNetwork, VirtualNetwork)
+    do throws(ConfigurationError) {
+      (old, new) = (configuration.network, try configuration.read())
+    } catch {
+      return logger.error("\(error); nothing has been changed")
+    }
+    replaceForwards(old.forwards.flatMap(\.ports), by: new.forwards.flatMap(\.ports), new.ipv4?.firstLease)
+    if let leases = new.ipv4?.staticLeases, leases != old.ipv4?.staticLeases {
+      change(.setStaticLeases(leases.map { StaticLease($0) }))
+    }
+    if new.hostNames != old.hostNames { change(.setLocalNames(new.hostNames.map { LocalName($0) })) }
+    let others = configuration.take(new)
+    self.configuration = configuration
+    if !others.isEmpty { logger.warning("not changed before a restart: \(others.joined(separator: ", "))") }
+    logger.notice("the configuration has been read again")
+  }
+
+  /// Ends the forwards that are no longer wanted, then begins those that there are not: one may take another's port.
+  private mutating func replaceForwards(_ old: [HostForward], by new: [HostForward], _ firstLease: IPv4Address?) {
+    do throws(ServiceError) {
+      var (unwanted, wanted): ([PortForward], [PortForward]) = ([], [])
+      for forward in old where !new.contains(forward) {
+        unwanted.append(try forward.portForward(firstLease: firstLease))
+      }
+      for forward in new { wanted.append(try forward.portForward(firstLease: firstLease)) }
+      var existing: Set<PortForward> = []
+      stack.forEachForward { existing.insert($0) }
+      for forward in unwanted where existing.contains(forward) { change(.removeForward(forward.host)) }
+      for forward in wanted where !existing.contains(forward) { change(.addForward(forward)) }
+    } catch {
+      logger.error("\(error)")
+    }
+  }
+
+  /// Carries out a command, of which the log tells.
+  private mutating func change(_ command: Command) {
+    do throws(CommandError) {
+      try stack.apply(command, at: now, into: &links)
+      logger.info("\(command.words)")
+    } catch {
+      logger.error("\(error.words)")
+    }
+  }
+}
