@@ -12,6 +12,8 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var readyDescriptor: Int32?
   /// The file to write the process identifier to.
   public var pidFile: String?
+  /// The file that keeps DHCP leases from one run to the next; nil for none.
+  public var leaseFile: String?
   /// Where the operator's requests are listened for, `unix:PATH`; nil for nowhere.
   public var control: String?
   /// How much to log.

@@ -142,6 +142,8 @@ public struct FileIdentity: Hashable, Sendable {
 
   /// Whether it is a socket, or a socket's path.
   public var isSocket: Bool { clinux_is_socket_mode(mode) != 0 }
+  /// Whether it is an ordinary file.
+  public var isRegularFile: Bool { mode & S_IFMT == S_IFREG }
   /// The permission bits.
   public var permissions: UInt32 { mode & 0o7777 }
 }

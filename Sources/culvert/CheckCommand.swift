@@ -32,6 +32,7 @@ struct CheckCommand: ParsableCommand {
     var settings: [(name: String, value: SettingValue)] = [("link", .list(links.map(\.description)))]
     settings += network.settings
     if let pidFile = options.pidFile { settings.append(("pid-file", .text(pidFile))) }
+    if let leaseFile = options.leaseFile { settings.append(("lease-file", .text(leaseFile))) }
     if let control = options.control {
       settings.append(("control", .text(try ControlAddress(control).description)))
     }

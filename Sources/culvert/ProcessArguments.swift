@@ -26,6 +26,13 @@ struct ProcessArguments: ParsableArguments {
   var pidFile: String?
 
   @Option(
+    name: .customLong("lease-file"),
+    help: ArgumentHelp(
+      "Keep DHCP leases in this file, so that guests get their addresses again after a restart (default: none).",
+      valueName: "path"))
+  var leaseFile: String?
+
+  @Option(
     name: .customLong("control"),
     help: ArgumentHelp(
       "Answer 'culvert ctl' on this socket, for the same user only (default: none).", valueName: "unix:path"))
@@ -54,6 +61,7 @@ struct ProcessArguments: ParsableArguments {
     options.links = file?.links ?? []
     options.readyDescriptor = readyDescriptor
     options.pidFile = pidFile ?? file?.pidFile
+    options.leaseFile = leaseFile ?? file?.leaseFile
     options.control = control ?? file?.control
     options.logLevel = logLevel ?? file?.logLevel ?? defaultLevel
     options.peek = peek

@@ -15,7 +15,7 @@ struct RunCommand: ParsableCommand {
 
       Where COMMAND asks for user networks of QEMU's ('-netdev user', '-nic user' or '-net user'), these become \
       Culvert's instead, each with its own options; network options here come in their place, and further forwards, \
-      domains, leases and routes are the first one's. A command with '-nic none' is run as it is.
+      domains, leases, their file and routes are the first one's. A command with '-nic none' is run as it is.
 
       SIGTERM, SIGINT, SIGHUP and SIGQUIT are passed on to the command; but where there is a file of --config, \
       SIGHUP has it read again, as 'culvert help serve' says. The exit status is the command's, or 128 and \

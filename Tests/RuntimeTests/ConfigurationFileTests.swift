@@ -18,6 +18,7 @@ struct ConfigurationFileTests {
         udp-filtering = "endpoint"
         log-level = "debug"
         pid-file = "/run/culvert.pid"
+        lease-file = "/var/lib/culvert/leases"
         """, path: "net.toml")
     var network = NetworkOptions()
     (network.net, network.ipv6, network.mtu) = ("192.168.76.0/24", false, 1500)
@@ -26,6 +27,7 @@ struct ConfigurationFileTests {
     #expect(file.network == network)
     #expect(file.links == ["unix:net.sock"])
     #expect(file.logLevel == .debug && file.pidFile == "/run/culvert.pid")
+    #expect(file.leaseFile == "/var/lib/culvert/leases")
   }
 
   @Test(arguments: NetworkOptions.names)

@@ -19,6 +19,18 @@ public struct DHCPLease: Hashable, Sendable {
     self.expiry = expiry
   }
 
+  /// Why a lease was not taken over.
+  public enum Refusal: Error, Hashable, Sendable {
+    /// It has ended.
+    case ended
+    /// The address is not one that this network gives out.
+    case notGivenOut
+    /// The address is kept for another guest, or another address for this one.
+    case reserved
+    /// Another guest has the address, or the guest another address.
+    case taken
+  }
+
   /// The lease of an entry of a table.
   init<Address>(_ entry: DHCPLeaseTable<Address>.Entry, _ address: IPAddress) {
     self.init(address: address, hardware: entry.holder, hostname: entry.hostname, expiry: entry.until)

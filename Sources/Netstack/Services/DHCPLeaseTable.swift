@@ -114,6 +114,23 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
     revision += 1
   }
 
+  /// Takes over a lease of `address` that was granted before this table was made. It lasts no longer than one that is
+  /// granted now.
+  mutating func restore(_ lease: DHCPLease, of address: Address, at now: Instant) throws(DHCPLease.Refusal) {
+    let client = lease.hardware
+    guard lease.expiry > now else { throw .ended }
+    guard let index = index(of: address) else { throw .notGivenOut }
+    let kept = entries.first { $0.reservation == client }
+    guard !entries[index].isReserved(againstAnybodyBut: client), kept == nil || kept?.address == address else {
+      throw .reserved
+    }
+    guard isAvailable(index, to: client, at: now), boundAddress(of: client, at: now) ?? address == address else {
+      throw .taken
+    }
+    let until = min(lease.expiry, now + DHCPServer.leaseTime)
+    bind(index, to: client, hostname: lease.hostname, until: until, at: now)
+  }
+
   /// Takes back what was offered to `client` and not accepted.
   mutating func withdrawOffer(to client: MACAddress, at now: Instant) {
     guard let held = index(heldBy: client, at: now), entries[held].use == .offered else { return }

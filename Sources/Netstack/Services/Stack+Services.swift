@@ -62,6 +62,21 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
+  /// Takes over a lease of an earlier run.
+  mutating func restoreLease(_ lease: DHCPLease, at now: Instant) throws(CommandError) {
+    do throws(DHCPLease.Refusal) {
+      if let address = lease.address.ipv4 {
+        guard settings.isIPv4Enabled else { throw .notGivenOut }
+        try dhcp.table.restore(lease, of: address, at: now)
+      } else {
+        guard settings.isIPv6Enabled else { throw .notGivenOut }
+        try dhcpv6.table.restore(lease, of: lease.address.mapped, at: now)
+      }
+    } catch {
+      throw .leaseRefused(lease, error)
+    }
+  }
+
   /// A guest has an address: what waits for it can go there.
   private mutating func noteLease(_ lease: DHCPLease, on port: PortID, at now: Instant) {
     learn(lease.address, at: lease.hardware, on: port, now)

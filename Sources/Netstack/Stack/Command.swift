@@ -52,6 +52,8 @@ public enum Command: Hashable, Sendable {
   /// Have DHCP keep these addresses, in the place of those that it was configured with. Who has another by now keeps it
   /// until it asks anew.
   case setStaticLeases([StaticLease])
+  /// Take over a lease that DHCP granted in an earlier run.
+  case restoreLease(DHCPLease)
 }
 
 /// Why a command was not carried out.
@@ -60,6 +62,8 @@ public enum CommandError: Error, Hashable, Sendable {
   case cannotListen(PortForward, HostError)
   /// There is no such forward.
   case noSuchForward(ListeningPlace)
+  /// The lease cannot be taken over.
+  case leaseRefused(DHCPLease, DHCPLease.Refusal)
   /// The flow table is full.
   case tableFull
 }

@@ -27,6 +27,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// The leases of both families that hold at `now`, in the order of their addresses.
   public func leases(at now: Instant) -> [DHCPLease] { dhcp.leases(at: now) + dhcpv6.leases(at: now) }
 
+  /// Changes with each change of the leases of either family, the renewal of one included.
+  @inline(__always)
+  public var leaseRevision: Int { dhcp.table.revision + dhcpv6.table.revision }
+
   /// The servers that queries for the virtual resolver go to, best first.
   public var resolvers: [Endpoint] { dns.servers.list.map(\.endpoint) }
 }

@@ -190,6 +190,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
       settings.staticLeases = leases
       dhcp.replace(staticLeases: leases)
       dns.names.replace(staticLeases: leases)
+    case .restoreLease(let lease): try restoreLease(lease, at: now)
     }
   }
 

@@ -35,6 +35,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   var configuration: ReloadableConfiguration?
   /// The server of the network's SMB share, whose files live as long as the network.
   var samba: SambaServer?
+  /// Where leases are kept, if they are.
+  var leaseFile: LeaseFile?
   /// The host's name servers, where the network follows them.
   var resolver: ResolverWatch?
 
@@ -80,7 +82,10 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     let mailbox = mailbox
     defer { mailbox.close() }
     while true {
-      if let end, stack.isShutDown || now >= end.deadline { return end.cause }
+      if let end, stack.isShutDown || now >= end.deadline {
+        writeLeases(isEnd: true)
+        return end.cause
+      }
       try turn()
     }
   }
@@ -103,6 +108,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     if links.nextDeadline <= now { advanceLinks() }
     if stack.nextDeadline <= now { stack.advance(to: now, into: &links) }
     flushLinks()
+    // Behind the frames: a guest does not wait for a file.
+    if leaseFile != nil { writeLeases() }
     if end == nil, links.isFinished, child == nil { beginEnding(.linksFinished) }
   }
 
@@ -111,7 +118,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   private var nextDeadline: Instant {
     if hasBacklog { return now }
     // Waiting work is due since the beginning of time, which no interval reaches back to.
-    return max(now, min(stack.nextDeadline, links.nextDeadline, end?.deadline ?? .never))
+    let due = min(stack.nextDeadline, links.nextDeadline, end?.deadline ?? .never, leaseFile?.due ?? .never)
+    return max(now, due)
   }
 }
 

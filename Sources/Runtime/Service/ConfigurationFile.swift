@@ -10,6 +10,8 @@ public struct ConfigurationFile: Sendable {
   public private(set) var links: [String] = []
   /// The file to write the process identifier to (`pid-file`).
   public private(set) var pidFile: String?
+  /// The file that keeps DHCP leases from one run to the next (`lease-file`).
+  public private(set) var leaseFile: String?
   /// Where the operator's requests are listened for (`control`).
   public private(set) var control: String?
   /// How much to log (`log-level`).
@@ -51,6 +53,7 @@ public struct ConfigurationFile: Sendable {
     switch name {
     case "link": links.append(value)
     case "pid-file": pidFile = value
+    case "lease-file": leaseFile = value
     case "control": control = value
     case "log-level":
       guard let level = LogLevel(rawValue: value) else {

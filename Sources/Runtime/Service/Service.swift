@@ -37,8 +37,8 @@ public enum Service {
   /// Starts QEMU with its networks attached, and serves them until QEMU ends. A command that wants no network is run
   /// as it is, in the place of this process.
   ///
-  /// What `options` say of the network holds for each of them; forwards, domains to search, leases and routes are the
-  /// first one's.
+  /// What `options` say of the network holds for each of them; forwards, domains to search, leases, their file and
+  /// routes are the first one's.
   /// - Returns: the status to exit with.
   public static func run(
     _ command: QEMUCommandLine, netdev: String = "net0", nic: String? = nil, options: ServiceOptions
@@ -113,7 +113,7 @@ extension ServiceOptions {
     var options = self
     guard let attachment, index < attachment.networks.count else { return options }
     if index > 0 {
-      options.readyDescriptor = nil
+      (options.readyDescriptor, options.leaseFile) = (nil, nil)
       options.network.hostfwd = []
       options.network.guestfwd = []
       options.network.dnssearch = []

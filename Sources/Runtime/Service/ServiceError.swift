@@ -33,8 +33,22 @@ extension CommandError {
       "cannot listen on \(forward.host.address): \(forward.host.words(for: error))"
     case .noSuchForward(let place):
       "nothing is forwarded from \(place.words)"
+    case .leaseRefused(let lease, let refusal):
+      "the lease of \(lease.address) to \(lease.hardware) was left out: \(refusal.words)"
     case .tableFull:
       "the table of flows is full"
+    }
+  }
+}
+
+extension DHCPLease.Refusal {
+  /// The reason in words.
+  fileprivate var words: String {
+    switch self {
+    case .ended: "it has ended"
+    case .notGivenOut: "this network does not give out the address"
+    case .reserved: "--lease keeps the address for another guest, or another address for this one"
+    case .taken: "another guest has the address, or the guest another address"
     }
   }
 }

@@ -64,6 +64,7 @@ struct Setup: ~Copyable {
     var loop = try NetworkLoop(
       stack: stack, links: links, queue: queue, signals: signals, mailbox: try Mailbox(), logger: logger)
     for forward in network.forwards.flatMap(\.ports) { try loop.open(forward, firstLease: network.ipv4?.firstLease) }
+    if let path = options.leaseFile { try loop.keepLeases(in: path) }
     if network.upstreamResolvers.isEmpty {
       try loop.followHostResolvers()
     } else {
