@@ -16,6 +16,7 @@ extension NetworkOptions {
       ("ipv6-host", .text(\.ipv6Host)), ("ipv6-dns", .text(\.ipv6Dns)),
       ("restrict", .flag(\.restrict)), ("hostname", .text(\.hostname)), ("domainname", .text(\.domainname)),
       ("dnssearch", .list(\.dnssearch)), ("bootfile", .text(\.bootfile)),
+      ("bootfile-param", .list(\.bootfileParam)),
       ("tftp-server-name", .text(\.tftpServerName)), ("tftp", .text(\.tftp)), ("lease", .list(\.lease)),
       ("route", .list(\.route)),
       ("mtu", .number(\.mtu)), ("hostfwd", .list(\.hostfwd)), ("guestfwd", .list(\.guestfwd)),

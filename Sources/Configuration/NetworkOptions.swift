@@ -32,6 +32,8 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   public var dnssearch: [String] = []
   /// The file to boot that DHCP names: a path at the TFTP server, or a URL.
   public var bootfile: String?
+  /// What DHCPv6 gives out for the file to boot to be told, in its order.
+  public var bootfileParam: [String] = []
   /// The folder whose files guests may fetch by TFTP; nil for none.
   public var tftp: String?
   /// The name of the TFTP server that DHCP gives to guests, besides the gateway's address.

@@ -23,6 +23,7 @@ extension VirtualNetwork {
       ("tftp-server-name", tftpServerName),
     ]
     settings += names.filter { !$0.1.isEmpty }.map { ($0, .text($1)) }
+    if !bootFileParameters.isEmpty { settings.append(("bootfile-param", .list(bootFileParameters))) }
     settings += [
       ("dnssearch", .list(searchDomains)), ("mtu", .number(mtu)), ("restrict", .flag(isRestricted)),
       ("hostfwd", .list(forwards.map(\.description))), ("guestfwd", .list(guestForwards.map(\.description))),

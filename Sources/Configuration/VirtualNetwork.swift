@@ -14,6 +14,8 @@ public struct VirtualNetwork: Hashable, Sendable {
   public var searchDomains: [String]
   /// The file to boot that DHCP names, empty for none.
   public var bootFile: String
+  /// What DHCPv6 gives out for that file to be told.
+  public var bootFileParameters: [String]
   /// The folder whose files guests may fetch by TFTP, empty for none.
   public var tftpFolder: String
   /// The name of the TFTP server that DHCP gives to guests, empty for none.
@@ -53,6 +55,7 @@ public struct VirtualNetwork: Hashable, Sendable {
     (ipv4, ipv6) = try Self.families(options, mtu: mtu)
     (hostname, domainName, searchDomains) = try Self.names(options)
     (bootFile, tftpServerName) = try Self.bootNames(options)
+    bootFileParameters = try Self.bootFileParameters(options)
     tftpFolder = options.tftp ?? ""
     forwards = try Self.forwards(options.hostfwd)
     guestForwards = try Self.guestForwards(options.guestfwd, ipv4, ipv6)
@@ -124,6 +127,24 @@ public struct VirtualNetwork: Hashable, Sendable {
     // The longest that one option holds.
     guard file.utf8.count <= 255 else { throw ConfigurationError("bootfile", "'bootfile' cannot exceed 255 bytes") }
     return (file, server)
+  }
+
+  /// The most parameters of a file to boot, and the longest one in bytes: all of them are in one message.
+  private static let (maximumBootParameters, longestBootParameter) = (16, 255)
+
+  private static func bootFileParameters(_ options: NetworkOptions) throws(ConfigurationError) -> [String] {
+    let (key, texts) = ("bootfile-param", options.bootfileParam)
+    guard texts.count <= maximumBootParameters else {
+      throw ConfigurationError(key, "\(texts.count) are too many; give \(maximumBootParameters) at most")
+    }
+    for (index, text) in texts.enumerated() where !(1...longestBootParameter).contains(text.utf8.count) {
+      throw ConfigurationError(
+        "\(key)[\(index)]", "a parameter has 1 to \(longestBootParameter) bytes, not \(text.utf8.count)")
+    }
+    guard texts.isEmpty || options.bootfile?.isEmpty == false else {
+      throw ConfigurationError(key, "there is no file to boot that could be told; give 'bootfile' as well")
+    }
+    return texts
   }
 
   private static func forwards(_ rules: [String]) throws(ConfigurationError) -> [HostForward] {

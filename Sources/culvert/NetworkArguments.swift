@@ -101,6 +101,13 @@ struct NetworkArguments: ParsableArguments {
   var bootfile: String?
 
   @Option(
+    name: .customLong("bootfile-param"),
+    help: ArgumentHelp(
+      "What DHCPv6 gives out for the file to boot to be told, as a kernel's options; may be repeated (default: none).",
+      valueName: "text"))
+  var bootfileParam: [String] = []
+
+  @Option(
     name: .customLong("tftp"),
     help: ArgumentHelp(
       "The folder whose files guests may fetch, read only, by TFTP from the gateway (default: none).",
@@ -215,6 +222,7 @@ struct NetworkArguments: ParsableArguments {
     options.domainname = domainname
     options.dnssearch = dnssearch
     options.bootfile = bootfile
+    options.bootfileParam = bootfileParam
     options.tftp = tftp
     options.tftpServerName = tftpServerName
     options.lease = lease

@@ -146,6 +146,18 @@ struct VirtualNetworkTests {
       $0.tftpServerName = String(repeating: "a", count: 256)
     },
     Mistake("bootfile: 'bootfile' cannot exceed 255 bytes") { $0.bootfile = String(repeating: "a", count: 256) },
+    Mistake("bootfile-param: there is no file to boot that could be told; give 'bootfile' as well") {
+      $0.bootfileParam = ["quiet"]
+    },
+    Mistake("bootfile-param[1]: a parameter has 1 to 255 bytes, not 0") {
+      ($0.bootfile, $0.bootfileParam) = ("linux", ["quiet", ""])
+    },
+    Mistake("bootfile-param[0]: a parameter has 1 to 255 bytes, not 256") {
+      ($0.bootfile, $0.bootfileParam) = ("linux", [String(repeating: "a", count: 256)])
+    },
+    Mistake("bootfile-param: 17 are too many; give 16 at most") {
+      ($0.bootfile, $0.bootfileParam) = ("linux", Array(repeating: "a", count: 17))
+    },
     Mistake("lease[0]: 'x' is not MAC=ADDRESS[,HOSTNAME], as 52:54:00:12:34:56=10.0.2.20,web") { $0.lease = ["x"] },
     Mistake("lease[0]: 10.0.2.2 is not for a guest of 10.0.2.0/24") { $0.lease = ["52:54:00:00:00:01=10.0.2.2"] },
     Mistake("lease[0]: 10.0.2.255 is not for a guest of 10.0.2.0/24") { $0.lease = ["52:54:00:00:00:01=10.0.2.255"] },
@@ -206,6 +218,14 @@ struct VirtualNetworkTests {
     let network = try VirtualNetwork(options)
     #expect(network.ipv4?.routes.map(\.description) == [text])
     #expect(network.settings.contains { $0.name == "route" && $0.value == .list([text]) })
+  }
+
+  @Test func `the file to boot may be told something`() throws {
+    var options = NetworkOptions()
+    (options.bootfile, options.bootfileParam) = ("linux", ["root=/dev/vda", "quiet"])
+    let network = try VirtualNetwork(options)
+    #expect(network.bootFileParameters == options.bootfileParam)
+    #expect(network.settings.contains { $0.name == "bootfile-param" && $0.value == .list(options.bootfileParam) })
   }
 
   @Test func `the resolver may lie outside the network`() throws {

@@ -175,13 +175,13 @@ struct ControlTests {
     let bench = try ControlBench(networks: ["lan", "wan"], in: folder.path)
     let client = try ControlEnd(bench.address)
     let port = try freePorts(1)
-    _ = try client.ask(
+    let added = try client.ask(
       #"{"version":1,"method":"add-forward","params":{"network":"wan","rule":"udp:127.0.0.1:\#(port)-:53"}}"#)
     #expect(
       try client.ask(#"{"version":1,"method":"forwards"}"#)
         == #"{"result":{"forwards":[],"network":"lan"},"version":1}"#)
     let other = try client.ask(#"{"version":1,"method":"forwards","params":{"network":"wan"}}"#)
-    #expect(other.contains(#""host":"127.0.0.1:\#(port)""#) && other.contains(#""network":"wan""#))
+    #expect(other.contains(#""host":"127.0.0.1:\#(port)""#) && other.contains(#""network":"wan""#), "\(added) \(other)")
     let status = try client.ask(#"{"version":1,"method":"status"}"#)
     #expect(status.contains(#""name":"lan""#) && status.contains(#""name":"wan""#))
     #expect(!(try client.ask(#"{"version":1,"method":"status","params":{"network":"wan"}}"#).contains("lan")))

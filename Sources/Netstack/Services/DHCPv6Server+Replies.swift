@@ -60,6 +60,9 @@ extension DHCPv6Server {
     }
     if !bootFileURL.isEmpty {
       if isWanted(.bootFileURL) { writer.append(.bootFileURL, bootFileURL) }
+      if isWanted(.bootFileParameters), !settings.bootFileParameters.isEmpty {
+        writer.append(.bootFileParameters, Self.bootFileParameters(settings))
+      }
       // Without it a client of UEFI does not take a URL for one to boot from by HTTP.
       if isWanted(.vendorClass) || request.hasVendorClass, Self.isHTTP(bootFileURL) {
         writer.append(.vendorClass, Self.bootEnterprise + [0, 10] + Array("HTTPClient".utf8))
@@ -81,6 +84,14 @@ extension DHCPv6Server {
     let name = settings.bootFile
     guard !name.isEmpty, !name.contains("://") else { return name }
     return "tftp://[\(settings.ipv6Gateway)]/" + name.drop { $0 == "/" }
+  }
+
+  /// RFC 5970 section 3.2: each parameter behind its length.
+  private static func bootFileParameters(_ settings: NetworkSettings) -> [UInt8] {
+    settings.bootFileParameters.flatMap { text in
+      let count = text.utf8.count
+      return [UInt8(truncatingIfNeeded: count >> 8), UInt8(truncatingIfNeeded: count)] + text.utf8
+    }
   }
 
   private static func isHTTP(_ url: String) -> Bool { url.hasPrefix("http://") || url.hasPrefix("https://") }

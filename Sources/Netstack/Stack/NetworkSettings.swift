@@ -40,6 +40,8 @@ public struct NetworkSettings: Hashable, Sendable {
   public var domainName = ""
   /// The file to boot that DHCP gives out (the field `file`, option 67), a path for TFTP or a URL; empty for none.
   public var bootFile = ""
+  /// What DHCPv6 gives out for the file to boot to be told (RFC 5970), each less than 64 KiB.
+  public var bootFileParameters: [String] = []
   /// The name of the TFTP server that DHCP gives out (option 66), empty for none.
   public var tftpServerName = ""
   /// Whether the gateway serves the host's files to guests by TFTP.

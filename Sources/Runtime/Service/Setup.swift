@@ -210,6 +210,7 @@ extension NetworkSettings {
     mtu = network.mtu
     hostname = network.hostname
     (bootFile, tftpServerName) = (network.bootFile, network.tftpServerName)
+    bootFileParameters = network.bootFileParameters
     servesFiles = !network.tftpFolder.isEmpty
     domainName = network.domainName
     searchDomains = network.searchDomains

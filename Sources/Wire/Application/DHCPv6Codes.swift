@@ -72,6 +72,8 @@ public struct DHCPv6OptionCode: RawRepresentable, Hashable, Sendable {
   public static let clientName = DHCPv6OptionCode(rawValue: 39)
   /// The URL of the file to boot (RFC 5970).
   public static let bootFileURL = DHCPv6OptionCode(rawValue: 59)
+  /// What the file to boot is to be told, each parameter behind its length (RFC 5970).
+  public static let bootFileParameters = DHCPv6OptionCode(rawValue: 60)
 }
 
 /// How an association, or a whole message, fared (RFC 8415 section 21.13).

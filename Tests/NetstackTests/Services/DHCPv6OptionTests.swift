@@ -94,6 +94,19 @@ private typealias Message = DHCPv6ClientMessage
     #expect(try inform(asking: [.domainSearch, .bootFileURL, DHCPv6OptionCode(rawValue: 56)]).codes == [2, 1])
   }
 
+  @Test func `what the file to boot is to be told stands behind it, each part with its length (RFC 5970 section 3.2)`()
+    throws
+  {
+    func configure(_ settings: inout NetworkSettings) {
+      (settings.bootFile, settings.bootFileParameters) = ("linux", ["root=/dev/vda", "q"])
+    }
+    let reply = try inform(asking: [.bootFileParameters, .bootFileURL], configure)
+    #expect(reply.codes == [2, 1, 59, 60])
+    #expect(reply.data(60) == [0, 13] + Array("root=/dev/vda".utf8) + [0, 1] + Array("q".utf8))
+    #expect(try inform(asking: [.bootFileURL], configure).codes == [2, 1, 59])
+    #expect(try inform(asking: [.bootFileParameters]) { $0.bootFile = "linux" }.codes == [2, 1])
+  }
+
   @Test func `resolver, domains and refresh time are these bytes`() throws {
     let reply = try inform(asking: nil) { $0.searchDomains = ["a.test", "b.test"] }
     #expect(reply.data(23) == [0xfe, 0xc0] + [UInt8](repeating: 0, count: 13) + [3])
