@@ -32,9 +32,9 @@ final class Guest: Sendable {
   ///   - network: QEMU's options for the network.
   ///   - launcher: what is put before the command, such as `culvert run --`.
   ///   - kernelOptions: more of the kernel's command line.
-  ///   - bootsFromNetwork: whether the firmware gets the kernel by the network, from a `bootScript`, not from QEMU.
+  ///   - firmware: QEMU's options for a boot by the network, with `commandLine`; nil to get the kernel from QEMU.
   init(
-    network: [String], launcher: [String] = [], kernelOptions: String = "", bootsFromNetwork: Bool = false
+    network: [String], launcher: [String] = [], kernelOptions: String = "", firmware: [String]? = nil
   ) throws {
     folder = try ScratchFolder()
     let image = Requirement.guestFolder
@@ -50,23 +50,13 @@ final class Guest: Sendable {
     answers = LineLog(reading: try agent.descriptor.duplicate())
     let farEnd = FileDescriptor(owning: far)
     program = try Program(
-      launcher + machine + (bootsFromNetwork ? ["-boot", "n"] : kernel) + network, standardInput: farEnd.rawValue,
+      launcher + machine + (firmware ?? kernel) + network, standardInput: farEnd.rawValue,
       standardOutput: farEnd.rawValue)
     try explaining { try waitUntilReady() }
   }
 
-  private static let commandLine = "console=ttyS0 quiet"
-
-  /// A script for iPXE that boots the kernel and the initramfs in the folder at `url`.
-  static func bootScript(from url: String) -> String {
-    """
-    #!ipxe
-    kernel \(url)/vmlinuz initrd=initramfs \(commandLine)
-    initrd \(url)/initramfs
-    boot
-
-    """
-  }
+  /// The kernel's command line.
+  static let commandLine = "console=ttyS0 quiet"
 
   /// Runs a script by bash and waits for its end.
   func run(_ script: String, seconds: Double = 30) throws -> Reply { try start(script).finish(seconds: seconds) }
