@@ -10,10 +10,12 @@ final class FramePump: @unchecked Sendable {
   private let tap: TAP
   private let socket: Socket
   private let stopping: EventCounter
+  private let capture: CaptureFile?
 
-  /// Connects and starts to pass frames on.
-  init(between tap: TAP, and path: String) throws {
+  /// Connects and starts to pass frames on, and to keep them in `capture`.
+  init(between tap: TAP, and path: String, recording capture: CaptureFile? = nil) throws {
     self.tap = tap
+    self.capture = capture
     socket = try Socket(.stream, for: .path(path))
     guard try socket.connect(to: .path(path)) else { throw Failure("no connection to \(path)") }
     stopping = try EventCounter()
@@ -42,6 +44,7 @@ final class FramePump: @unchecked Sendable {
       try queue.wait(into: &events, timeout: nil)
       if events.count > 0, events[0].data == 0 { return }
       while fromGuest.count < Self.limit, let frame = try tap.read(into: &buffer) {
+        try capture?.append(frame)
         fromGuest += FrameClient.framed(frame)
       }
       while !fromGuest.isEmpty, let count = try socket.send(fromGuest.span) { fromGuest.removeFirst(count) }
@@ -63,7 +66,9 @@ final class FramePump: @unchecked Sendable {
     while stream.count - position >= 4 {
       let length = stream[position..<(position + 4)].reduce(0) { $0 << 8 | Int($1) }
       guard stream.count - position >= 4 + length else { break }
-      try tap.write(stream[(position + 4)..<(position + 4 + length)])
+      let frame = stream[(position + 4)..<(position + 4 + length)]
+      try capture?.append(frame)
+      try tap.write(frame)
       position += 4 + length
     }
     stream.removeFirst(position)
