@@ -93,8 +93,8 @@ final class FrameClient: Sendable {
     [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
   }
 
-  // The next bytes, none at the end, nil after the deadline.
-  private func read(by deadline: Deadline) throws -> [UInt8]? {
+  /// The next bytes, none at the end, nil after the deadline.
+  func read(by deadline: Deadline) throws -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 1 << 17)
     while !deadline.hasPassed {
       var span = buffer.mutableSpan
