@@ -114,6 +114,7 @@ extension PlainUDP {
     switch destinationPort {
     case 68: return ports + dhcpFields
     case 546: return ports + dhcpv6Fields
+    case ProbePort.tftp: return ports + tftpFields
     default: return ports + [AnswerField("udp.payload", payload.hex)]
     }
   }
@@ -156,6 +157,30 @@ extension PlainUDP {
       rest = rest.dropFirst(length)
     }
     return fields
+  }
+}
+
+extension PlainUDP {
+  /// RFC 1350 section 5, RFC 2347: of data the length and the beginning.
+  fileprivate var tftpFields: [AnswerField] {
+    guard payload.count >= 4 else { return [AnswerField("tftp", payload.hex)] }
+    let number = UInt16(payload[2]) << 8 | UInt16(payload[3])
+    switch payload[1] {
+    case 3:
+      return [
+        AnswerField("tftp", "DATA"), AnswerField("tftp.block", number),
+        AnswerField("tftp.data", "\(payload.count - 4) bytes, \(payload.dropFirst(4).prefix(8).hex)"),
+      ]
+    case 5:
+      return [
+        AnswerField("tftp", "ERROR"), AnswerField("tftp.code", number),
+        AnswerField("tftp.message", payload.dropFirst(4).text),
+      ]
+    case 6:
+      let words = payload.dropFirst(2).split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+      return [AnswerField("tftp", "OACK"), AnswerField("tftp.options", words.joined(separator: " "))]
+    default: return [AnswerField("tftp", payload.hex)]
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import Foundation
 import LinuxSystem
 import Primitives
 
@@ -8,6 +9,8 @@ final class ParityHost {
   static let echoPort: UInt16 = 7
   /// The name server's one name.
   static let knownName = "known.test"
+  /// A file of 1600 bytes in the folder that TFTP serves. Beside it is `folder`, with one of its own.
+  static let servedName = "served.txt"
 
   private let namespace: NetworkNamespace
   private let folder: ScratchFolder
@@ -18,7 +21,9 @@ final class ParityHost {
     namespace = try NetworkNamespace()
     folder = try ScratchFolder()
     try folder.write("nameserver 127.0.0.1\n", to: "resolv.conf")
-    try folder.write(String(repeating: "0123456789abcdef", count: 100), to: "served.txt")
+    try folder.write(String(repeating: "0123456789abcdef", count: 100), to: Self.servedName)
+    try FileManager.default.createDirectory(atPath: folder["folder"], withIntermediateDirectories: false)
+    try folder.write("inner\n", to: "folder/inner.txt")
     try start(Dnsmasq.command(port: 53, names: [Self.knownName: "192.0.2.7"]), until: "started, version")
     for (address, word) in [("TCP4-LISTEN", "listening on"), ("UDP4-RECVFROM", "receiving on")] {
       try start(

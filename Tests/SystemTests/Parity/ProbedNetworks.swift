@@ -7,7 +7,8 @@ extension ProbedNetwork {
     [
       ProbedNetwork(
         options: "hostname=guest,domainname=a.test,dnssearch=a.test,dnssearch=b.test,bootfile=served.txt",
-        probes: arp + echo + transports + dns + discovery + dhcpv6 + dhcp),
+        probes: arp + echo + transports + dns + discovery + dhcpv6 + dhcp + [tftpWithoutFolder]),
+      ProbedNetwork(options: "tftp=DIR", probes: tftp),
       ProbedNetwork(
         options: "hostfwd=tcp::4022-:22,hostfwd=udp::4053-:53", probes: forwards),
       ProbedNetwork(options: "restrict=on,hostfwd=tcp::4022-:22", probes: restricted),
