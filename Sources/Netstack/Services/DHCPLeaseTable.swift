@@ -60,9 +60,11 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
   /// The place of `address`, nil where it is not one that is given out.
   func index(of address: Address) -> Int? { entries.firstIndex { $0.address == address } }
 
-  /// The place of the address that `client` has been offered or granted.
+  /// The place of the address that `client` has been granted, else of the one that it has been offered. It has both
+  /// while it is offered the one that is kept for it now.
   func index(heldBy client: MACAddress, at now: Instant) -> Int? {
-    entries.firstIndex { $0.isHeld(by: client, at: now) }
+    let held = entries.indices.filter { entries[$0].isHeld(by: client, at: now) }
+    return held.first { entries[$0].use == .bound } ?? held.first
   }
 
   /// The address that `client` has been granted.
@@ -133,8 +135,9 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
 
   /// Takes back what was offered to `client` and not accepted.
   mutating func withdrawOffer(to client: MACAddress, at now: Instant) {
-    guard let held = index(heldBy: client, at: now), entries[held].use == .offered else { return }
-    free(held, at: now)
+    for index in entries.indices where entries[index].use == .offered && entries[index].isHeld(by: client, at: now) {
+      free(index, at: now)
+    }
   }
 
   /// Ends the use of the address at `index`.

@@ -156,8 +156,8 @@ public struct DHCPServer: Sendable {
     let requested = header.ciaddr == .any ? request.address(.requestedAddress) : header.ciaddr
     guard let requested else { return .silence(.malformed) }
     let bound = table.boundAddress(of: client, at: now)
-    guard bound == nil || bound == requested, let index = table.index(of: requested),
-      table.isAvailable(index, to: client, at: now)
+    guard let index = table.index(of: requested), table.isAvailable(index, to: client, at: now),
+      bound == nil || bound == requested || table.entries[index].reservation == client
     else { return write(.nak, to: request, yiaddr: .any, into: &reply) }
     return grant(index, .ack, to: request, at: now, into: &reply)
   }
@@ -199,8 +199,8 @@ public struct DHCPServer: Sendable {
     if let server = request.address(.serverIdentifier), server != settings.ipv4Gateway {
       return .silence(.forAnotherServer)
     }
-    guard request.header.clientHardware == hardware, let index = table.index(heldBy: hardware, at: now),
-      table.entries[index].address == address
+    guard request.header.clientHardware == hardware, let index = table.index(of: address),
+      table.entries[index].isHeld(by: hardware, at: now)
     else { return .silence(.notHeld) }
     guard request.messageType == .decline else {
       table.free(index, at: now)

@@ -38,7 +38,7 @@ import Testing
       // It has one address, and what it had is another's to have.
       #expect(lab.stack.leases(at: lab.now).map(\.address) == [IPAddress(Self.kept)])
       lab.guest.mac = Self.other
-      #expect(try ask(lab, type: 1) == (2, bytes(of: first)))
+      #expect(try ask(lab, type: 3, for: first) == (5, bytes(of: first)))
     }
   }
 
