@@ -6,19 +6,36 @@ extension SystemTests {
   /// The command lines of the README, as they stand there.
   @Suite(.serialized)
   struct ReadmeTests {
-    /// The blocks of commands that a comment, which readers do not see, marks as booting a guest.
-    static let commands: [String] = {
+    /// The blocks of commands that a comment, which readers do not see, marks.
+    private static func blocks(_ mark: String) -> [String] {
       do {
         let text = try String(contentsOfFile: Requirement.package + "/README.md", encoding: .utf8)
-        return text.components(separatedBy: "<!-- boots a guest -->\n```sh\n").dropFirst().compactMap {
+        return text.components(separatedBy: "<!-- \(mark) -->\n```sh\n").dropFirst().compactMap {
           $0.components(separatedBy: "\n```").first
         }
       } catch {
         return []
       }
-    }()
+    }
+
+    static let commands = blocks("boots a guest")
 
     @Test func `the README shows how to boot a guest`() { #expect(Self.commands.count >= 3) }
+
+    @Test(Requirement.culvert) func `an instance is looked into as the README says`() throws {
+      let folder = try ScratchFolder()
+      let commands = try #require(Self.blocks("looks into an instance").first)
+      let build = URL(filePath: Requirement.culvertPath).deletingLastPathComponent().path()
+      let script = """
+        set -e; trap 'kill $(jobs -p); wait' EXIT; cd \(folder.path); PATH=\(build):$PATH
+        \(commands)
+        """
+      let printed = try Program.run("bash", "-c", script)
+      for part in [
+        "IPv4              10.0.2.0/24", "forwarding tcp 127.0.0.1:2222 to 10.0.2.15:22",
+        "no longer forwarding tcp 127.0.0.1:2222", "ENDS IN", "0 queries: ", "debug",
+      ] { #expect(printed.contains(part), "\(part)\n\(printed)") }
+    }
 
     @Test(Requirement.guest) func `the README tells of every option that QEMU's help has for its user network`() throws
     {
