@@ -252,6 +252,48 @@ import Testing
     }
   }
 
+  @Test(arguments: families)
+  func `a guest whose client has gone says so by ICMP, which ends the transfer (RFC 1122 section 4.1.3.3)`(
+    family: IPAddress.Family
+  ) throws {
+    try withServer(over: family) { client in
+      let lab = client.lab
+      client.read("f")
+      let block = try #require(client.takeDatagrams().last)
+      // From another system, for which the block was not; then from the guest, about a port that is not the transfer's.
+      reportClosedPort(of: block, from: 99, over: family, on: lab)
+      var other = block
+      other.sourcePort -= 1
+      reportClosedPort(of: other, over: family, on: lab)
+      #expect(lab.flowEnds.isEmpty && lab.drops(.noFlow) == 2)
+      reportClosedPort(of: block, over: family, on: lab)
+      #expect(lab.flowEnds == [.failed(.refused)] && lab.openSocketCount == 0)
+      reportClosedPort(of: block, over: family, on: lab)
+      #expect(lab.drops(.noFlow) == 3)
+      lab.advance(by: .seconds(30))
+      client.expect()
+    }
+  }
+
+  /// The guest, or another system whose address ends with `host`, has nobody for a datagram of the gateway's.
+  private func reportClosedPort(
+    of datagram: PlainUDP, from host: UInt8? = nil, over family: IPAddress.Family, on lab: Lab
+  ) {
+    let (gateway, guest) = (IPAddress.gateway(family), lab.guest.address(in: family))
+    if family == .ipv4 {
+      let packet = PlainIPv4(from: IPv4Address(10, 0, 2, 2), to: lab.guest.address, .udp(datagram))
+      let message = PlainICMP(type: 3, code: 3, payload: Array(packet.encoded.prefix(28)))
+      let source = host.map { IPAddress(IPv4Address(10, 0, 2, $0)) } ?? guest
+      lab.guest.send(.icmp(message), from: source, to: gateway)
+    } else {
+      let packet = PlainIPv6(from: .gateway, to: lab.guest.ipv6Address, .udp(datagram))
+      let message = PlainICMP(type: 1, code: 4, payload: Array(packet.encoded.prefix(48)))
+      let source = host.map { IPAddress(IPv6Address(high: 0xfec0 << 48, low: UInt64($0))) } ?? guest
+      lab.guest.send(.icmp(message), from: source, to: gateway)
+    }
+    lab.settle()
+  }
+
   @Test func `where another system has the guest's address, which takes no such blocks, the transfer ends`() {
     withServer(20_000) { client in
       let lab = client.lab
