@@ -11,13 +11,14 @@ import contextlib
 import json
 import os
 import pathlib
-import signal
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from bench_common import end, median, wait_for
 
 PORT = 7777
 GATEWAY = "10.0.2.2"
@@ -93,14 +94,6 @@ def has_route(client):
     return any(line.split()[1] == "00000000" for line in routes.splitlines()[1:])
 
 
-def wait_for(condition, process, folder):
-    deadline = time.monotonic() + 10
-    while not condition():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"{process.args} did not start: {pathlib.Path(folder, 'log').read_text()}")
-        time.sleep(0.02)
-
-
 def anonymous_bytes(process):
     for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
@@ -118,13 +111,6 @@ def settled_descriptors(process, expected, seconds=15):
     while descriptors(process) > expected and time.monotonic() < deadline:
         time.sleep(0.05)
     return descriptors(process)
-
-
-def end(processes):
-    for process in processes:
-        process.send_signal(signal.SIGKILL)
-    for process in processes:
-        process.wait()
 
 
 @contextlib.contextmanager
@@ -230,15 +216,6 @@ def prepare_namespace(count):
         subprocess.run(command.split(), check=True)
     for name, value in (("net/ipv4/ip_local_port_range", "1024 65535"), ("net/core/somaxconn", "65535")):
         pathlib.Path("/proc/sys", name).write_text(value)
-
-
-def median(results, *path):
-    values = []
-    for result in results:
-        for key in path:
-            result = result[key]
-        values.append(result)
-    return statistics.median(values)
 
 
 def print_tables(table, arguments):

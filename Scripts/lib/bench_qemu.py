@@ -9,14 +9,12 @@ import base64
 import json
 import os
 import pathlib
-import signal
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-TICKS = os.sysconf("SC_CLK_TCK")
+from bench_common import end, median, processor_seconds, wait_for
+
 PORT = 5201
 
 
@@ -56,18 +54,8 @@ class Backend:
         path = f"{folder}/socket"
         log = open(f"{folder}/log", "w")
         process = subprocess.Popen([part.format(socket=path) for part in self.command], stdout=log, stderr=log)
-        deadline = time.monotonic() + 10
-        while not os.path.exists(path):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name} did not start: {pathlib.Path(folder, 'log').read_text()}")
-            time.sleep(0.02)
+        wait_for(lambda: os.path.exists(path), process, folder)
         return process, ["-netdev", f"stream,id=net0,server=off,addr.type=unix,addr.path={path}", *device]
-
-
-def processor_seconds(process):
-    """User and system time of a process until now."""
-    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def peak_megabytes(process):
@@ -107,10 +95,7 @@ def measure(backend, image, seconds):
                 "memory": peak_megabytes(process) if process else None,
             }
         finally:
-            for running in (guest and guest.process, process):
-                if running:
-                    running.send_signal(signal.SIGKILL)
-                    running.wait()
+            end([running for running in (guest and guest.process, process) if running])
 
 
 def backends(arguments):
@@ -130,16 +115,6 @@ def backends(arguments):
         ]
     wanted = arguments.only.split(",") if arguments.only else None
     return [backend for backend in every if not wanted or backend.name in wanted]
-
-
-def median(results, *path):
-    """The median over the rounds of one figure, None where there is none."""
-    values = []
-    for result in results:
-        for key in path:
-            result = result[key]
-        values.append(result)
-    return None if None in values else statistics.median(values)
 
 
 def cell(value, digits):
@@ -214,8 +189,7 @@ def main():
                       f"{result['down']['rate']:.2f} down", file=sys.stderr)
                 table.setdefault((backend.name, backend.mtu), []).append(result)
     finally:
-        server.kill()
-        server.wait()
+        end([server])
     print(f"One TCP flow (iperf3, CUBIC), {arguments.seconds} s each way, medians of {arguments.rounds} interleaved "
           f"rounds; one guest CPU, TCG; {control} on the backends' sockets.\n")
     print_table(table)
