@@ -34,5 +34,32 @@ extension SystemTests {
       try culvert.stop()
       for server in servers { #expect(try server.isRunning) }
     }
+
+    @Test(Requirement.guest) func `answers as long as messages can be come by TCP, several on a connection`() throws {
+      let server = try Server { connection in
+        var query: [UInt8] = []
+        while query.count < 2 || query.count < 2 + Int(query[0]) << 8 + Int(query[1]) { query += try connection.read() }
+        // The query as an answer, and behind it bytes that depend on its name.
+        let filler = [UInt8](repeating: query[15], count: 65_535 - (query.count - 2))
+        try connection.write([0xff, 0xff] + query[2..<4] + [0x81, 0x80] + query[6...] + filler)
+      }
+      let culvert = try Culvert(["--dns-upstream", "127.0.0.1:\(server.port)"])
+      let guest = try Guest(network: culvert.network)
+      // Questions for a.test to h.test, and how often the bytes of each come back.
+      let output = try guest.output(
+        of: #"""
+          exec 3<>/dev/tcp/10.0.2.3/53
+          for name in a b c d e f g h; do
+            printf '\0\030\0\7\1\0\0\1\0\0\0\0\0\0\1%s\4test\0\0\20\0\1' $name >&3
+          done
+          timeout 20 head -c $((8 * 65537)) <&3 >/tmp/answers
+          for name in a b c d e f g h; do tr -dc $name </tmp/answers | wc -c; done
+          """#)
+      // All but the query, the name, and of e one in the end of each name.
+      let count = 65_535 - 24
+      #expect(
+        output.split(separator: "\n").compactMap { Int($0) }
+          == "abcdefgh".map { count + ($0 == "e" ? 8 + 1 : 1) }, "\(culvert.log)")
+    }
   }
 }
