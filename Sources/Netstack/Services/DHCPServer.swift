@@ -28,7 +28,8 @@ public struct DHCPServer: Sendable {
 
   /// Why a message gets no answer.
   public enum Silence: Hashable, Sendable {
-    /// It is no request, lacks what its type must have, or comes from no unicast hardware address.
+    /// It is no request, lacks what its type must have, has options that are none, or comes from no unicast hardware
+    /// address.
     case malformed
     /// It came through a relay, of which there is none on this link.
     case relayed
@@ -111,7 +112,9 @@ public struct DHCPServer: Sendable {
     _ request: DHCPMessage, from hardware: MACAddress, at now: Instant, into reply: inout MutableSpan<UInt8>
   ) -> Answer {
     let header = request.header
-    guard header.operation == .request, header.clientHardware.isUnicast else { return .silence(.malformed) }
+    guard header.operation == .request, header.clientHardware.isUnicast, request.isWellFormed else {
+      return .silence(.malformed)
+    }
     guard header.giaddr == .any else { return .silence(.relayed) }
     guard let type = request.messageType else { return answerBOOTP(request, at: now, into: &reply) }
     switch type {

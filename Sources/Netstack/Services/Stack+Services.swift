@@ -24,7 +24,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case .silence(.released), .silence(.declined): break
     case .silence(let reason):
       if reason == .exhausted { noteExhaustion(.ipv4) }
-      drop(.ignoredRequest, on: port)
+      drop(reason == .malformed ? .malformed : .ignoredRequest, on: port)
     case .reply(let reply):
       if let lease = reply.lease {
         noteLease(lease, on: port, at: now)

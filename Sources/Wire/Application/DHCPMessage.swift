@@ -183,6 +183,28 @@ public struct DHCPMessage: ~Escapable {
     bytes.count >= DHCPField.options && bytes.bigEndian32(at: DHCPField.cookie) == DHCPField.magicCookie
   }
 
+  /// Whether the options are as they must be (RFC 2131 section 4.1): none runs over the end of its field, the last one
+  /// has the end behind it, and those whose length the server relies on have it, be they repeated (RFC 3396). A BOOTP
+  /// message may leave out the end, as RFC 1048 has it.
+  public var isWellFormed: Bool {
+    guard hasOptions else { return true }
+    for (code, length) in Self.fixedLengths {
+      var (isPresent, total) = (false, 0)
+      forEachPart(of: code) { range in
+        isPresent = true
+        total += range.count
+      }
+      guard !isPresent || total == length else { return false }
+    }
+    let ends = fields.map { scan($0) { _, _ in } }
+    return ends.allSatisfy { $0 == .closed || $0 == .open && messageType == nil }
+  }
+
+  /// Options that say what is asked of whom, and how many bytes they have.
+  private static let fixedLengths: [(DHCPOptionCode, Int)] = [
+    (.messageType, 1), (.requestedAddress, 4), (.serverIdentifier, 4), (.maximumMessageSize, 2), (.leaseTime, 4),
+  ]
+
   /// The value of the option `code`; nil where it is absent, or split into parts (RFC 3396), which `value(of:)` joins.
   @_lifetime(copy self)
   public func option(_ code: DHCPOptionCode) -> Span<UInt8>? {
@@ -230,32 +252,48 @@ public struct DHCPMessage: ~Escapable {
   /// Calls `body` with where each part of the option `code` lies, in the order of RFC 3396 section 7.
   private func forEachPart(of code: DHCPOptionCode, _ body: (Range<Int>) -> Void) {
     guard hasOptions else { return }
+    for field in fields { scan(field) { if $0 == code { body($1) } } }
+  }
+
+  /// The fields that hold options: their own, and those that option 52 says.
+  /// - Precondition: there are options.
+  private var fields: [Range<Int>] {
     var overload: UInt8 = 0
-    scan(DHCPField.options..<bytes.count) { found, range in
-      if found == .overload, range.count == 1 { overload = bytes[range.lowerBound] }
-      if found == code { body(range) }
-    }
+    let options = DHCPField.options..<bytes.count
+    scan(options) { if $0 == .overload, $1.count == 1 { overload = bytes[$1.lowerBound] } }
     // RFC 2132 section 9.3: the values are 1, 2 and 3; others mean nothing.
-    guard overload <= 3 else { return }
-    if overload & 1 != 0 { scan(DHCPField.file..<DHCPField.cookie) { if $0 == code { body($1) } } }
-    if overload & 2 != 0 { scan(DHCPField.sname..<DHCPField.file) { if $0 == code { body($1) } } }
+    guard overload <= 3 else { return [options] }
+    return [options] + (overload & 1 != 0 ? [DHCPField.file..<DHCPField.cookie] : [])
+      + (overload & 2 != 0 ? [DHCPField.sname..<DHCPField.file] : [])
+  }
+
+  /// How a field of options ends.
+  private enum FieldEnd {
+    /// With the end option.
+    case closed
+    /// With the field, behind an option or padding.
+    case open
+    /// In the middle of an option.
+    case broken
   }
 
   /// Calls `body` with the options in a field; one that runs over the field's end is the end.
-  private func scan(_ field: Range<Int>, _ body: (DHCPOptionCode, Range<Int>) -> Void) {
+  @discardableResult
+  private func scan(_ field: Range<Int>, _ body: (DHCPOptionCode, Range<Int>) -> Void) -> FieldEnd {
     var offset = field.lowerBound
     while offset < field.upperBound {
       let code = DHCPOptionCode(rawValue: bytes[offset])
-      guard code != .end else { return }
+      guard code != .end else { return .closed }
       guard code != .pad else {
         offset += 1
         continue
       }
-      guard offset + 2 <= field.upperBound else { return }
+      guard offset + 2 <= field.upperBound else { return .broken }
       let end = offset + 2 + Int(bytes[offset + 1])
-      guard end <= field.upperBound else { return }
+      guard end <= field.upperBound else { return .broken }
       body(code, (offset + 2)..<end)
       offset = end
     }
+    return .open
   }
 }

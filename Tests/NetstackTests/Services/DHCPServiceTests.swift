@@ -106,6 +106,65 @@ import Wire
     }
   }
 
+  /// A DISCOVER of DHCP's as a datagram's payload, with `options` behind the cookie.
+  private func discover(_ options: [UInt8]) -> [UInt8] {
+    var message: [UInt8] = [1, 1, 6, 0, 0x11, 0x22, 0x33, 0x44] + [UInt8](repeating: 0, count: 20)
+    message += [0x52, 0x54, 0, 0x12, 0x34, 0x56] + [UInt8](repeating: 0, count: 202)
+    return message + [99, 130, 83, 99] + options
+  }
+
+  private func sendDHCP(_ payload: [UInt8], _ lab: Lab) {
+    lab.guest.clearInbox()
+    let datagram = PlainUDP(sourcePort: 68, destinationPort: 67, payload: payload)
+    lab.guest.send(.udp(datagram), from: IPAddress(IPv4Address.any), to: IPAddress(IPv4Address.broadcast))
+    lab.settle()
+  }
+
+  @Test func `a DHCP message cut anywhere is dropped and counted, or is one of BOOTP`() {
+    withLab { lab in
+      let golden = discover([53, 1, 1, 50, 4, 10, 0, 2, 15, 57, 2, 5, 220, 55, 2, 1, 3, 255])
+      for count in golden.indices {
+        let before = lab.drops(.malformed)
+        sendDHCP(Array(golden[..<count]), lab)
+        // The fixed part alone, and the cookie with nothing behind it, are whole messages of BOOTP's.
+        let isBOOTP = (236...240).contains(count)
+        #expect(lab.guest.datagrams.count == (isBOOTP ? 1 : 0), "\(count)")
+        #expect(lab.drops(.malformed) == before + (isBOOTP ? 0 : 1), "\(count)")
+      }
+      sendDHCP(golden, lab)
+      #expect(lab.guest.datagrams.count == 1)
+    }
+  }
+
+  @Test(
+    arguments: [
+      [53, 1, 1], [53, 1, 1, 0, 0], [53, 1, 1, 12, 9, 0x61, 255], [53, 2, 1, 1, 255], [53, 1, 1, 53, 1, 1, 255],
+      [53, 0, 255], [53, 1, 1, 50, 3, 10, 0, 2, 255], [53, 1, 1, 50, 4, 10, 0, 2, 15, 50, 4, 10, 0, 2, 16, 255],
+      [53, 1, 1, 54, 4, 10, 0, 2, 2, 54, 4, 10, 0, 2, 2, 255], [53, 1, 1, 57, 1, 5, 255], [53, 1, 1, 51, 255],
+      [53, 1, 1, 52, 1, 1, 255, 61], [12, 200, 0x61, 255],
+    ] as [[UInt8]])
+  func `options that lie, are repeated or have no end are dropped and counted (RFC 2131 section 4.1)`(
+    options: [UInt8]
+  ) {
+    withLab { lab in
+      sendDHCP(discover(options), lab)
+      #expect(lab.guest.datagrams.isEmpty && lab.drops(.malformed) == 1)
+      #expect(lab.stack.leases(at: lab.now).isEmpty)
+    }
+  }
+
+  @Test(
+    arguments: [
+      [53, 1, 1, 255], [53, 1, 1, 255, 0, 0, 7], [0, 53, 1, 1, 0, 0, 255], [53, 1, 1, 12, 1, 0x61, 12, 1, 0x62, 255],
+      [12, 1, 0x61], [0, 0, 0],
+    ] as [[UInt8]])
+  func `padding, a text in parts, and a BOOTP message without an end do no harm`(options: [UInt8]) {
+    withLab { lab in
+      sendDHCP(discover(options), lab)
+      #expect(lab.guest.datagrams.count == 1)
+    }
+  }
+
   @Test func `a message longer than a frame of Ethernet's is dropped`() {
     withLab { lab in
       send([11, 0, 0, 1] + [UInt8](repeating: 0, count: 2048), lab)
