@@ -44,7 +44,8 @@ public struct NetworkOptions: Codable, Hashable, Sendable {
   public var route: [String] = []
   /// The longest IP packet that guests are advised to send, in bytes; nil for the link's default.
   public var mtu: Int?
-  /// Ports of the host that lead to a guest, `[tcp|udp]:[HOSTADDR]:PORT-[GUESTADDR]:PORT` each.
+  /// Ports and UNIX sockets of the host that lead to a guest, `[tcp|udp]:[HOSTADDR]:PORT-[GUESTADDR]:PORT` or
+  /// `unix:PATH-[GUESTADDR]:PORT` each.
   public var hostfwd: [String] = []
   /// Ports in the guests' network that lead to something of the host's,
   /// `[tcp]:[ADDR]:PORT-cmd:COMMAND|tcp:HOST:PORT|unix:PATH` each.

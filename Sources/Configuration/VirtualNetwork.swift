@@ -22,7 +22,7 @@ public struct VirtualNetwork: Hashable, Sendable {
   public var tftpServerName: String
   /// The longest IP packet that guests are advised to send, in bytes.
   public var mtu: Int
-  /// Ports of the host that lead to a guest.
+  /// Ports and UNIX sockets of the host that lead to a guest.
   public var forwards: [HostForward]
   /// Ports in the guests' network that lead to something of the host's.
   public var guestForwards: [GuestForwardRule]

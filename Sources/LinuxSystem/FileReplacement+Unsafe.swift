@@ -5,8 +5,8 @@ extension FileSystem {
   /// Puts a file of `text`, with permissions of `mode`, in the place of the file at `path`, or where there is none: at no
   /// moment is there half of it.
   ///
-  /// The new file is made beside the old one, as `path` and `.new`, and takes its name when it is whole. What a power
-  /// failure leaves is either: nothing is waited for.
+  /// The new file is made beside the old one, as `path` and `.new`, and takes its name when it is whole. No disk is
+  /// waited for: after a power failure it may be the old one, or empty.
   public static func replace(_ path: String, with text: String, mode: UInt32) throws(SystemError) {
     let new = path + ".new"
     // What an attempt that was cut short has left. Never written to: it may be a link to something precious.

@@ -409,13 +409,21 @@ struct ControlTests {
     return (socket, socket.port)
   }
 
-  /// The first of `count` TCP ports of the loopback in a row that were free a moment ago.
+  /// The first of `count` ports of the loopback in a row, of TCP and UDP both, that were free a moment ago.
   private func freePorts(_ count: UInt16) throws -> UInt16 {
     while true {
       let first = try BoundSocket(.stream).port
       guard first < UInt16.max - count else { continue }
       let areFree = (0..<count).allSatisfy { index in
-        do { return try BoundSocket(.stream, port: first + index).port > 0 } catch { return false }
+        do {
+          // Of both transports: another program may hold ports of one in great number.
+          let (stream, datagram) = try (
+            BoundSocket(.stream, port: first + index), BoundSocket(.datagram, port: first + index)
+          )
+          return stream.port == datagram.port
+        } catch {
+          return false
+        }
       }
       if areFree { return first }
     }

@@ -3,7 +3,7 @@ import Testing
 
 extension SystemTests {
   /// Files that TFTP clients fetch, octet by octet the same as on the host.
-  @Suite(.serialized, Requirement.root)
+  @Suite(.serialized, Requirement.root, Requirement.installed("curl", "busybox", "atftp", "tshark"))
   struct TFTPClientTests {
     let folder: ScratchFolder
     let culvert: Culvert
@@ -19,9 +19,13 @@ extension SystemTests {
       return try BootedGuest.hash(of: folder[name])
     }
 
-    /// Fetches by commands of the shell, all at once, of which each writes a file `got-N`, and compares.
-    func expectFetch(of hash: String, by commands: [String], seconds: Double = 60) throws {
-      let guest = try GuestNamespace(behind: culvert, addresses: ["10.0.2.15/24", "fec0::15/64"])
+    /// Fetches by commands of the shell, all at once, of which each writes a file, and compares.
+    /// - Parameter capturePath: where to keep what passes on the link.
+    /// - Returns: the guest that fetched.
+    @discardableResult
+    func expectFetch(of hash: String, by commands: [String], capturePath: String? = nil) throws -> GuestNamespace {
+      let guest = try GuestNamespace(
+        behind: culvert, addresses: ["10.0.2.15/24", "fec0::15/64"], capturePath: capturePath)
       let got = try ScratchFolder()
       let jobs = commands.enumerated().map { "(\($0.element)) >got-\($0.offset) & jobs+=($!)" }
       try guest.run(
@@ -29,10 +33,11 @@ extension SystemTests {
         cd \(got.path)
         \(jobs.joined(separator: "\n"))
         for job in ${jobs[@]}; do wait $job || exit; done
-        """, seconds: seconds)
+        """, seconds: 60)
       for index in commands.indices {
         #expect(try BootedGuest.hash(of: got["got-\(index)"]) == hash, "\(commands[index])")
       }
+      return guest
     }
 
     @Test func `a file of more than 65,535 blocks of 512 bytes arrives whole, by curl and by busybox`() throws {
@@ -46,24 +51,37 @@ extension SystemTests {
         ])
     }
 
-    @Test func `clients that ask for long blocks get what fits a packet`() throws {
+    @Test func `clients that ask for long blocks get what fits a packet, and Wireshark takes all for good`() throws {
       let hash = try makeFile("noise", byteCount: 1_000_000)
-      try expectFetch(
+      let guest = try expectFetch(
         of: hash,
         by: [
           "curl --silent --show-error --tftp-blksize 1428 'tftp://[fec0::2]/noise'",
           "busybox tftp -g -b 65464 -r noise -l - 10.0.2.2",
           "curl --silent --show-error 'tftp://10.0.2.2/noise;mode=octet'",
-        ])
+        ], capturePath: folder["link.pcap"])
+      guard let capture = guest.capture else { throw Failure("nothing was recorded") }
+      let served = try capture.judged(where: "tftp && (ip.src == 10.0.2.2 || ipv6.src == fec0::2)")
+      #expect(served.summaries.count > 2000)
+      #expect(served.complaints == [])
+      #expect(try capture.judged(where: "ip.flags.mf == 1 || ip.frag_offset > 0 || ipv6.fraghdr").summaries == [])
     }
 
-    @Test func `atftp fetches 64 MiB in windows of 16 blocks over either family`() throws {
-      let hash = try makeFile("content", byteCount: 1 << 26)
-      try expectFetch(
+    @Test func `atftp fetches in windows of 16 blocks over either family`() throws {
+      let (byteCount, blockSize, window) = (8_000_000, 1428, 16)
+      let hash = try makeFile("content", byteCount: byteCount)
+      let options = "--option 'blksize \(blockSize)' --option 'windowsize \(window)'"
+      let guest = try expectFetch(
         of: hash,
-        by: ["10.0.2.2", "fec0::2"].map {
-          "atftp --get --option 'blksize 1428' --option 'windowsize 16' -r content -l \($0) \($0) >&2 && cat \($0)"
-        })
+        by: ["10.0.2.2", "fec0::2"].map { "atftp --get \(options) -r content -l \($0) \($0) >&2 && cat \($0)" },
+        capturePath: folder["link.pcap"])
+      guard let capture = guest.capture else { throw Failure("nothing was recorded") }
+      let agreed = try capture.judged(where: "tftp.opcode == 6").summaries
+      let summary = "Option Acknowledgement, blksize=\(blockSize), windowsize=\(window)"
+      #expect(agreed == [summary, summary])
+      // One for each window; a few more where the guest's queue was full.
+      let acknowledgments = try capture.judged(where: "tftp.opcode == 4").summaries.count
+      #expect(acknowledgments < 2 * byteCount / blockSize / window * 2)
     }
 
     @Test func `64 MiB in windows of 16 blocks take less than a second`() throws {

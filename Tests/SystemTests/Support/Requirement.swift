@@ -30,6 +30,12 @@ enum Requirement {
   static let root = trait(
     FileManager.default.isWritableFile(atPath: "/proc/sys/net/ipv4/ip_forward"), "this test needs root")
 
+  /// The test needs these programs, by name, and files, by path.
+  static func installed(_ names: String...) -> ConditionTrait {
+    let missing = names.filter { $0.hasPrefix("/") ? !exists($0) : !inPath($0) }
+    return trait(missing.isEmpty, "\(missing.joined(separator: ", ")) missing: run Scripts/setup")
+  }
+
   private static func trait(_ holds: Bool, _ comment: Comment) -> ConditionTrait {
     .enabled(if: holds || isCI, comment)
   }
