@@ -81,11 +81,4 @@ struct NetworkLoopTests {
     #expect(MonotonicClock.now - begin < .seconds(1))
     #expect(loop.log.contains("0 flows"))
   }
-
-  /// A TCP port of the loopback that was free a moment ago.
-  private func freePort() throws -> UInt16 {
-    let socket = try Socket(.stream, for: .internet(Endpoint(.loopback, port: 0)))
-    try socket.bind(to: .internet(Endpoint(.loopback, port: 0)))
-    return try #require(try socket.localAddress().endpoint?.port)
-  }
 }

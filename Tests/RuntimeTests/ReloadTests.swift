@@ -55,18 +55,12 @@ struct ReloadTests {
 
   private static func loopback(_ port: UInt16) -> SocketAddress { .internet(Endpoint(.loopback, port: port)) }
 
-  private static func freePort() throws -> UInt16 {
-    let socket = try Socket(.stream, for: loopback(0))
-    try socket.bind(to: loopback(0))
-    return try #require(try socket.localAddress().endpoint?.port)
-  }
-
   private static func rule(_ port: UInt16, _ guestPort: UInt16 = 22) -> String {
     "tcp:127.0.0.1:\(port)-10.0.2.15:\(guestPort)"
   }
 
   @Test func `forwards become as the file says, and those that an operator has added stay`() throws {
-    let ports = try (0..<4).map { _ in try Self.freePort() }
+    let ports = try (0..<4).map { _ in try freePort() }
     let rules = ports.map { Self.rule($0) }
     var instance = try Instance.start("hostfwd = ['\(rules[0])', '\(rules[1])']", "--hostfwd", rules[2])
     _ = try ctl(instance.control, "forwards", "add", rules[3])
@@ -82,7 +76,7 @@ struct ReloadTests {
   }
 
   @Test func `a file that is wrong changes nothing`() throws {
-    let rule = Self.rule(try Self.freePort())
+    let rule = Self.rule(try freePort())
     var instance = try Instance.start("hostfwd = '\(rule)'")
     try instance.reload("hostfwd = 'nonsense'", until: "nothing has been changed\n")
     #expect(instance.text.contains("Invalid host forwarding rule 'nonsense'"))
@@ -102,7 +96,7 @@ struct ReloadTests {
   }
 
   @Test func `a port that another has is told, and the others are taken`() throws {
-    let ports = try (0..<2).map { _ in try Self.freePort() }
+    let ports = try (0..<2).map { _ in try freePort() }
     var instance = try Instance.start("")
     let taken = try Socket(.stream, for: Self.loopback(ports[0]))
     try taken.bind(to: Self.loopback(ports[0]))

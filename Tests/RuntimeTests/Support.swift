@@ -106,6 +106,14 @@ struct Program: ~Copyable {
   }
 }
 
+/// A TCP port of the loopback that nobody has at this moment.
+func freePort() throws -> UInt16 {
+  let loopback = SocketAddress.internet(Endpoint(.loopback, port: 0))
+  let socket = try Socket(.stream, for: loopback)
+  try socket.bind(to: loopback)
+  return try #require(try socket.localAddress().endpoint?.port)
+}
+
 /// Runs `culvert ctl` to its good end.
 func ctl(_ control: String, _ arguments: String...) throws -> String {
   var program = try Program(["ctl", "--socket", control] + arguments)

@@ -74,6 +74,8 @@ struct DNSExchange {
   var flow = FlowID(index: 0, generation: 0)
   /// Whether its connection is still being made, where it is one.
   var isConnecting = false
+  /// Whether the server has ended its half of that, behind what is there to read.
+  var isReadClosed = false
   /// The next exchange of the same query.
   var next: UInt32?
 }

@@ -12,7 +12,9 @@ struct DNSStream: DatagramFlow {
   /// The first of its queries that wait for an answer.
   var queries: UInt32?
   var queryCount = 0
-  /// The guest has ended its half: with the last answer the connection ends.
+  /// The guest has ended its half, behind what is there to read.
+  var isReadClosed = false
+  /// All that the guest has asked was read: with the last answer the connection ends.
   var isFinished = false
   /// Whether it waits in the work queue.
   var isQueued = false

@@ -31,6 +31,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func hostReadyStreamExchange<Sink: FrameSink & ~Copyable>(
     _ exchange: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
   ) {
+    if readiness.contains(.readClosed) { dns.exchanges[exchange].isReadClosed = true }
     guard dns.exchanges[exchange].isConnecting else { return readAnswer(exchange, at: now, into: &sink) }
     let flow = dns.exchanges[exchange].flow
     guard !readiness.contains(.failed) || host.takeError(flow, quote: &request) == nil else {
@@ -51,7 +52,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) {
     switch host.receive(dns.exchanges[exchange].flow, into: &arrival) {
     case .bytes(let count):
-      guard let length = DNSForwarder.arrivedLength(in: arrival, count) else { return }
+      guard let length = DNSForwarder.arrivedLength(in: arrival, count) else {
+        if dns.exchanges[exchange].isReadClosed { fail(exchange, at: now, into: &sink) }
+        return
+      }
       switch dns.judge(arrival, length, for: exchange) {
       case .good: passOn(length, of: exchange, at: now)
       case .poor:

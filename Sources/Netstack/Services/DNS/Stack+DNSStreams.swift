@@ -62,6 +62,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func hostReadyDNSStream(_ id: FlowID, _ place: UInt32, _ readiness: HostReadiness) {
     // A guest whose connection has gone wants no answers.
     guard readiness.isDisjoint(with: [.failed, .hungUp]) else { return endDNSStream(id, place) }
+    if readiness.contains(.readClosed) { dns.streams[place].isReadClosed = true }
     enqueueDNSStream(place)
   }
 
@@ -99,7 +100,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       guard hasRoom(for: 0, on: id, place) else { return host.requestWritable(id) }
       switch host.receive(id, into: &arrival) {
       case .bytes(let count):
-        guard let length = DNSForwarder.arrivedLength(in: arrival, count) else { return }
+        guard let length = DNSForwarder.arrivedLength(in: arrival, count) else {
+          // A query that ends in the middle is none.
+          dns.streams[place].isFinished = dns.streams[place].isReadClosed
+          return
+        }
         host.discard(id, count: DNSForwarder.prefixLength + length)
         use(id, place, at: now)
         dns.copy(arrival, length)

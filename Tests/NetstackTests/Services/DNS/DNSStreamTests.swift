@@ -107,6 +107,13 @@ import Testing
       (RemoteService(), { try $0.streamServerAnswers(0, PlainDNS.query(7).answer(code: 2)) }),
       (RemoteService(), { try $0.streamServerAnswers(0, PlainDNS.query(7, "other.example").answer(.any)) }),
       (RemoteService(), { $0.host.peerFinishes($0.host.connections(to: .upstream)[0]) }),
+      (
+        RemoteService(),
+        { lab in
+          lab.host.peerWrites(Array(Self.good.framed.dropLast()), on: lab.host.connections(to: .upstream)[0])
+          lab.host.peerFinishes(lab.host.connections(to: .upstream)[0])
+        }
+      ),
       (RemoteService(), { $0.host.peerResets($0.host.connections(to: .upstream)[0]) }),
     ]
     for (service, fail) in failures {
@@ -312,6 +319,21 @@ import Testing
       connection.finish()
       lab.settle()
       #expect(!connection.isReadClosed)
+      try lab.streamServerAnswers(0, Self.good)
+      #expect(try connection.answers() == [Self.good])
+      #expect(connection.isFinished && lab.openSocketCount == 0)
+    }
+  }
+
+  @Test func `a query that a guest ends in the middle is none, and those before it are answered`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services[.upstream] = RemoteService()
+      let connection = lab.connectToResolver()
+      connection.write(PlainDNS.query(7).framed + PlainDNS.query(8).framed.dropLast())
+      lab.settle()
+      connection.finish()
+      lab.settle()
       try lab.streamServerAnswers(0, Self.good)
       #expect(try connection.answers() == [Self.good])
       #expect(connection.isFinished && lab.openSocketCount == 0)
