@@ -9,6 +9,7 @@ struct ReloadTests {
   private struct Instance: ~Copyable {
     private let folder: TemporaryFolder
     private var program: Program
+    var path: String { folder.path }
     var control: String { "unix:\(folder.path)/ctl" }
     /// What it has printed since it was last told to read its file.
     var text: String { program.text }
@@ -81,6 +82,10 @@ struct ReloadTests {
     try instance.reload("hostfwd = 'nonsense'", until: "nothing has been changed\n")
     #expect(instance.text.contains("Invalid host forwarding rule 'nonsense'"))
     try instance.reload("hostfwd = [", until: "culvert.toml:1: ")
+    for (socket, owner) in [("ctl", "the control socket"), ("net", "a link")] {
+      try instance.reload("hostfwd = 'unix:\(instance.path)/\(socket)-:22'", until: "nothing has been changed\n")
+      #expect(instance.text.contains("is \(owner); choose another path"))
+    }
     #expect(try instance.rules() == [rule])
     try instance.end()
   }

@@ -8,6 +8,8 @@ import Primitives
 struct ReloadableConfiguration: Sendable {
   /// What a network with these options is at last.
   private(set) var network: VirtualNetwork
+  /// The sockets that no forward may take.
+  var ownSockets = OwnSockets()
   private let options: ServiceOptions
   private let attachment: QEMUAttachment?
   private let index: Int
@@ -52,6 +54,11 @@ extension NetworkLoop where Host: ~Copyable {
     let (old, new): (VirtualNetwork, VirtualNetwork)
     do throws(ConfigurationError) {
       (old, new) = (configuration.network, try configuration.read())
+    } catch {
+      return logger.error("\(error); nothing has been changed")
+    }
+    do throws(ServiceError) {
+      for forward in new.forwards { try configuration.ownSockets.check(forward) }
     } catch {
       return logger.error("\(error); nothing has been changed")
     }

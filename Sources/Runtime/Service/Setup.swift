@@ -78,6 +78,7 @@ struct Setup: ~Copyable {
     }
     loop.samba = samba
     loop.configuration = configuration
+    loop.configuration?.ownSockets = ownSockets(links: addresses)
     if let share = network.smbShare { logger.info("guests find \(share.folder) at \\\\\(share.server)\\qemu") }
     for rule in network.guestForwards { logger.info("guests find \(rule.target) at \(rule.endpoint)") }
     return loop
