@@ -24,9 +24,21 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func removeForward(from place: ListeningPlace) throws(CommandError) {
     for index in 0..<flows.highWater {
       guard let id = flows.id(at: index), case .listener(let slot) = flows.slot(of: id) else { continue }
-      if listeners[slot].forward.host == place { return endListener(id, slot) }
+      guard listeners[slot].forward.host == place else { continue }
+      endDatagramClients(of: id)
+      return endListener(id, slot)
     }
     throw .noSuchForward(place)
+  }
+
+  /// Ends the flows of a forward's clients by UDP, which have no socket but the forward's.
+  private mutating func endDatagramClients(of listener: FlowID) {
+    for index in 0..<flows.highWater {
+      guard let id = flows.id(at: index), case .udp(let slot) = flows.slot(of: id),
+        case .forwarded(listener, _, _) = udp[slot].kind
+      else { continue }
+      endUDP(id, slot, .evicted)
+    }
   }
 
   mutating func endListener(_ id: FlowID, _ slot: UInt32) {

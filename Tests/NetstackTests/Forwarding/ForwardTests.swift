@@ -215,6 +215,24 @@ import Testing
   }
 
   @Test(arguments: families)
+  func `with a forward go its clients by UDP, and the guest reaches them as it does others`(
+    family: IPAddress.Family
+  ) throws {
+    try withLab { lab in
+      try forward(lab, .udp, family)
+      let client = Endpoint(OutsideWorld(family).server, port: 40_000)
+      lab.host.deliver([1], from: client, to: try #require(lab.datagramFlow(onPort: 8080)))
+      lab.settle()
+      try lab.apply(.removeForward(.port(.udp, listener(family))))
+      #expect(lab.openSocketCount == 0)
+      lab.stack.forEachFlow { Issue.record("\($0)") }
+      lab.guest.sendUDP([2], from: 80, to: client)
+      lab.settle()
+      #expect(lab.sentDatagrams.map(\.destination) == [client] && lab.sentDatagrams.map(\.payload) == [[2]])
+    }
+  }
+
+  @Test(arguments: families)
   func `commands that cannot be carried out say why`(family: IPAddress.Family) throws {
     try withLab { lab in
       try forward(lab, .tcp, family)
