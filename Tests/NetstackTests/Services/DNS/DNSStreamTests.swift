@@ -251,6 +251,37 @@ import Testing
     }
   }
 
+  @Test func `answers that wait for their guest are asked for anew where the servers change`() throws {
+    try withLab { lab in
+      try lab.apply(.setResolvers([.upstream]))
+      lab.host.services = [.upstream: RemoteService(), .upstream2: RemoteService()]
+      var options = GuestTCP.Options()
+      options.readsAtOnce = false
+      let connection = lab.connectToResolver(.ipv4, options)
+      let queries = (0..<UInt16(16)).map { PlainDNS.query($0, "n\($0).example") }
+      connection.write(queries.flatMap(\.framed))
+      lab.settle()
+      func answer(_ place: Int, at server: Endpoint) throws {
+        let query = try lab.streamQuery(place, at: server)
+        let data = pattern(60_000, from: server == .upstream ? 1 : 2)
+        try lab.streamServerAnswers(place, query.answer([.init("n", 65_280, data: data)]), at: server)
+      }
+      for place in queries.indices { try answer(place, at: .upstream) }
+      try lab.apply(.setResolvers([.upstream2]))
+      lab.settle()
+      let askedAnew = lab.host.connections(to: .upstream2).count
+      #expect((1..<16).contains(askedAnew))
+      for place in 0..<askedAnew { try answer(place, at: .upstream2) }
+      for _ in 0..<200 {
+        connection.read(100_000)
+        lab.advance(by: .milliseconds(10))
+      }
+      let answers = try connection.answers()
+      #expect(answers.map(\.identifier).sorted() == queries.map(\.identifier))
+      #expect(answers.count { $0.answers[0].data[0] == pattern(1, from: 2)[0] } == askedAnew)
+    }
+  }
+
   @Test func `a connection is closed after half a minute without a word, or with answers that nobody takes`() throws {
     try withLab { lab in
       try lab.apply(.setResolvers([.upstream]))
@@ -282,13 +313,15 @@ import Testing
     try withLab { lab in
       try lab.apply(.setResolvers([.upstream]))
       lab.host.services[.upstream] = RemoteService()
-      let connections = (0..<128).map { _ in
+      let connections = (0..<128).map { number in
+        let connection = lab.connectToResolver()
+        // The first waits for an answer.
+        if number == 0 { connection.write(PlainDNS.query(7).framed) }
         lab.advance(by: .milliseconds(1))
-        return lab.connectToResolver()
+        return connection
       }
-      // The first waits for an answer, the second has just asked.
+      // The second has just asked.
       lab.advance(by: .seconds(1))
-      connections[0].write(PlainDNS.query(7).framed)
       connections[1].write(PlainDNS.query(7, "gateway.culvert.internal").framed)
       lab.settle()
       _ = lab.connectToResolver()
