@@ -29,7 +29,7 @@ struct ProcessArguments: ParsableArguments {
     name: .customLong("lease-file"),
     help: ArgumentHelp(
       "Keep DHCP leases in this file, so that guests get their addresses again after a restart (default: none).",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var leaseFile: String?
 
   @Option(
