@@ -20,9 +20,13 @@ struct ReloadableConfiguration: Sendable {
     (self.options, self.attachment, self.index, self.network) = (options, attachment, index, network)
   }
 
-  /// What the network would be by the file as it is now.
-  func read() throws(ConfigurationError) -> VirtualNetwork {
-    try VirtualNetwork(options.reloaded().serving(attachment, index).network)
+  /// What the network would be by the file as it is now, whose forwards take none of the instance's own sockets.
+  func read() throws(ServiceError) -> VirtualNetwork {
+    try ServiceError.wrapping {
+      let network = try VirtualNetwork(options.reloaded().serving(attachment, index).network)
+      for forward in network.forwards { try ownSockets.check(forward) }
+      return network
+    }
   }
 
   /// Notes what was taken over of `new`, and returns the names of the settings that were not.
@@ -52,13 +56,8 @@ extension NetworkLoop where Host: ~Copyable {
     ServiceManager.tell("RELOADING=1\nMONOTONIC_USEC=\(now.nanoseconds / 1000)", logger)
     defer { ServiceManager.tell("READY=1", logger) }
     let (old, new): (VirtualNetwork, VirtualNetwork)
-    do throws(ConfigurationError) {
-      (old, new) = (configuration.network, try configuration.read())
-    } catch {
-      return logger.error("\(error); nothing has been changed")
-    }
     do throws(ServiceError) {
-      for forward in new.forwards { try configuration.ownSockets.check(forward) }
+      (old, new) = (configuration.network, try configuration.read())
     } catch {
       return logger.error("\(error); nothing has been changed")
     }
