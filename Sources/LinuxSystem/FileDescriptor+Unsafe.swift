@@ -81,6 +81,11 @@ public struct FileDescriptor: ~Copyable, Sendable {
     FileDescriptor(owning: try checked("open", path) { unsafe clinux_open(path, O_RDONLY, 0) })
   }
 
+  /// Opens a device to read and to write, without waiting for either.
+  public static func open(device path: String) throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: try checked("open", path) { unsafe clinux_open(path, O_RDWR | O_NONBLOCK, 0) })
+  }
+
   /// Opens a file to write, emptied, made with `mode` where there is none.
   public static func open(replacing path: String, mode: UInt32) throws(SystemError) -> FileDescriptor {
     let flags = O_WRONLY | O_CREAT | O_TRUNC

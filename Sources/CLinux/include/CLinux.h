@@ -42,6 +42,7 @@
 
 #include "CLinuxFiles.h"
 #include "CLinuxMessages.h"
+#include "CLinuxTAP.h"
 
 #include <linux/errqueue.h>
 #include <linux/sock_diag.h>
