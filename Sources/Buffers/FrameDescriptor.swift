@@ -40,6 +40,37 @@ public struct Segmentation: Hashable, Sendable {
   }
 }
 
+/// What a link does for the frames that go out by it.
+public struct LinkOffloads: OptionSet, Hashable, Sendable {
+  /// The bits.
+  public let rawValue: UInt8
+
+  /// Makes a set of its bits.
+  @inlinable
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// It completes transport checksums (`ChecksumState.partial`).
+  public static let checksum = LinkOffloads(rawValue: 1)
+  /// It cuts frames into segments of TCP over IPv4.
+  public static let tcp4 = LinkOffloads(rawValue: 2)
+  /// It cuts frames into segments of TCP over IPv6.
+  public static let tcp6 = LinkOffloads(rawValue: 4)
+  /// It cuts frames into datagrams of UDP.
+  public static let udp = LinkOffloads(rawValue: 8)
+
+  /// Whether the link does what a frame of such a checksum and segmentation asks for.
+  @inlinable
+  public func allow(_ checksum: ChecksumState, _ segmentation: Segmentation?) -> Bool {
+    if case .partial = checksum, !contains(.checksum) { return false }
+    switch segmentation?.kind {
+    case nil: return true
+    case .tcp4: return contains(.tcp4)
+    case .tcp6: return contains(.tcp6)
+    case .udp: return contains(.udp)
+    }
+  }
+}
+
 /// What travels with a frame: where it came from or goes to, its lengths and its offloads.
 public struct FrameDescriptor: Hashable, Sendable {
   /// The port the frame came in by, or goes out by.

@@ -119,3 +119,41 @@ public struct TAPDevice: ~Copyable, Sendable {
     return []
   }
 }
+
+extension TAPDevice {
+  /// What became of a frame that was written.
+  public enum Sending: Hashable, Sendable {
+    /// The interface has it.
+    case sent
+    /// The interface did not take it, because it is down, lacks memory, or finds fault with the frame.
+    case refused
+    /// The device takes nothing now; a writable event will tell when it does.
+    case full
+  }
+
+  /// Reads one frame, with its header, to the start of `bytes`.
+  /// - Returns: its length; nil where none waits.
+  /// - Throws: EBADFD once the device is gone.
+  public static func receive(into bytes: inout MutableSpan<UInt8>, from device: Int32) throws(SystemError) -> Int? {
+    // SAFETY: the system writes only within the span's bounds.
+    let count = unsafe bytes.withUnsafeMutableBytes { buffer in
+      uninterrupted { unsafe Glibc.read(device, buffer.baseAddress, buffer.count) }
+    }
+    return try FileDescriptor.orWait(count, "read from the TAP device")
+  }
+
+  /// Writes one frame, with its header.
+  /// - Throws: EBADFD once the device is gone.
+  public static func send(_ bytes: Span<UInt8>, to device: Int32) throws(SystemError) -> Sending {
+    // SAFETY: the system reads only within the span's bounds.
+    let count = unsafe bytes.withUnsafeBytes { buffer in
+      uninterrupted { unsafe Glibc.write(device, buffer.baseAddress, buffer.count) }
+    }
+    if count >= 0 { return .sent }
+    switch errno {
+    case EAGAIN: return .full
+    case EBADFD, EBADF, ENODEV: throw .last("write to the TAP device")
+    default: return .refused
+    }
+  }
+}

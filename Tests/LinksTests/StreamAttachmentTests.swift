@@ -68,10 +68,10 @@ import Testing
     try first.send(framed(frame(30)))
     let stale = try #require(try owner.firstEvent().flatMap { LinkSource(rawValue: $0) })
     owner.detach()
-    #expect(owner.handle(stale) == StreamLink.Turn())
+    #expect(owner.handle(stale) == Link.Turn())
     let second = try Peer(connectingTo: .path(path))
     try owner.run { $0.isAttached }
-    #expect(owner.handle(stale) == StreamLink.Turn())
+    #expect(owner.handle(stale) == Link.Turn())
     withExtendedLifetime(second) {}
   }
 

@@ -130,7 +130,7 @@ import Testing
     let pair = try Socket.pair(.stream).take()
     let peer = Peer(pair.second)
     let socket = FileDescriptor(owning: pair.first)
-    var transmitter = StreamTransmitter(port: .first)
+    var transmitter = FrameTransmitter(.stream, port: .first, capacity: FrameTransmitter.defaultCapacity)
     transmitter.attach(socket.rawValue)
     let request = SlotRequest(port: .first, maximumSlots: 4, headerLength: 2, payloadLength: 3)
     guard let run = transmitter.reserve(request) else {
@@ -179,12 +179,12 @@ import Testing
     let pair = try Socket.pair(.stream).take()
     let peer = Peer(pair.second)
     let queue = try EventQueue()
-    var link = try StreamLink(.descriptor(pair.first), registrar: queue.registrar, at: .zero)
+    var link = try Link(.descriptor(pair.first), registrar: queue.registrar, at: .zero)
     let notice = link.advance(to: .zero).notice
     #expect(notice == .attached)
     try peer.send(framed(frame(100)) + framed(frame(90)))
     let receipt = link.receive()
-    #expect(receipt == StreamReceipt(frameCount: 2, isDrained: true))
+    #expect(receipt == FrameReceipt(frameCount: 2, isDrained: true))
 
     link.receiver.deliver(into: &link.transmitter) { batch, sink in
       for index in 0..<batch.count { sink.forward(index, of: batch, to: .one(.first)) }

@@ -8,20 +8,20 @@ import Testing
 /// A link with its event loop, as an owner has it, and all that came of it.
 final class Owner {
   private let queue: EventQueue
-  var link: StreamLink
+  var link: Link
   var frames: [[UInt8]] = []
   var notices: [LinkNotice] = []
-  var ends: [StreamEnd] = []
+  var ends: [LinkEnd] = []
   /// How often the link said that there is room again.
   var roomNotices = 0
   private var events = EventBuffer()
 
   init(
-    _ endpoint: StreamEndpoint, receiveCapacity: Int = StreamReceiver.defaultCapacity,
-    transmitCapacity: Int = StreamTransmitter.defaultCapacity
+    _ endpoint: StreamEndpoint, receiveCapacity: Int = FrameReceiver.defaultCapacity,
+    transmitCapacity: Int = FrameTransmitter.defaultCapacity
   ) throws {
     let queue = try EventQueue()
-    link = try StreamLink(
+    link = try Link(
       endpoint, registrar: queue.registrar, at: MonotonicClock.now, receiveCapacity: receiveCapacity,
       transmitCapacity: transmitCapacity)
     self.queue = queue
@@ -81,15 +81,15 @@ final class Owner {
   var isFinished: Bool { link.attachment.isFinished }
   var peerNumber: Int32? { link.attachment.peerNumber }
   var nextDeadline: Instant { link.nextDeadline }
-  var received: StreamReceiver.Counters { link.receiver.counters }
-  var sent: StreamTransmitter.Counters { link.transmitter.counters }
+  var received: FrameReceiver.Counters { link.receiver.counters }
+  var sent: FrameTransmitter.Counters { link.transmitter.counters }
   var pendingByteCount: Int { link.transmitter.pendingByteCount }
   func localEndpoint() throws -> Endpoint? { try link.attachment.localEndpoint }
-  func flush() -> StreamTransmitter.Flush { link.flush() }
+  func flush() -> FrameTransmitter.Flush { link.flush() }
   func takeRoomNotice() -> Bool { link.transmitter.takeRoomNotice() }
   func advance(to now: Instant) -> LinkNotice? { link.advance(to: now).notice }
   func detach() { link.detach(at: MonotonicClock.now) }
-  func handle(_ source: LinkSource) -> StreamLink.Turn { link.handle(source, .readable, at: MonotonicClock.now) }
+  func handle(_ source: LinkSource) -> Link.Turn { link.handle(source, .readable, at: MonotonicClock.now) }
 
   /// The data of the first event that waits, without looking after it.
   func firstEvent() throws -> UInt64? {

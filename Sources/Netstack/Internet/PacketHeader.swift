@@ -10,6 +10,18 @@ struct GuestPath: Hashable {
   var hardware: MACAddress
   /// The longest IP packet that the guest takes, in bytes.
   var mtu: Int
+  /// What the link does for frames to the guest.
+  var offloads: LinkOffloads = []
+}
+
+extension GuestPath {
+  /// Whether the link cuts frames of a family into segments of TCP.
+  func segmentsTCP(_ family: IPAddress.Family) -> Bool {
+    switch family {
+    case .ipv4: offloads.contains([.checksum, .tcp4])
+    case .ipv6: offloads.contains([.checksum, .tcp6])
+    }
+  }
 }
 
 /// The Ethernet and IP headers of a packet to a guest.

@@ -25,8 +25,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       guard packet.proto == .udp, !packet.isFragment else { return drop(.badSource, on: descriptor.port) }
       return try receiveUDP(context, of: batch, from: hardware, at: now, into: &sink)
     }
-    // How long a packet is that came in parts says nothing of the packets that the guest takes.
-    let length = isReassembled ? 0 : packet.totalLength
+    // How long a packet is that came in parts, or is still to be cut, says nothing of the packets that the guest takes.
+    let length = isReassembled || descriptor.segmentation != nil ? 0 : packet.totalLength
     context.neighbor = heard(context.source, from: hardware, on: descriptor.port, packetLength: length, at: now)
     if packet.timeToLive <= 1 && !isOwn(packet.destination) && !isGroup(packet.destination) {
       drop(.hopLimitExceeded, on: descriptor.port)
@@ -72,11 +72,14 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   // MARK: Output
 
-  /// Commits a run of one frame without payload.
+  /// Commits a run of one frame, without payload unless given.
   mutating func commit<Sink: FrameSink & ~Copyable>(
-    _ run: consuming SlotRun, on port: PortID, headerLength: Int, payload: Int = 0, into sink: inout Sink
+    _ run: consuming SlotRun, on port: PortID, headerLength: Int, payload: Int = 0,
+    checksum: ChecksumState = .unverified, segmentation: Segmentation? = nil, into sink: inout Sink
   ) {
-    let descriptor = FrameDescriptor(port: port, headerLength: headerLength, byteCount: headerLength + payload)
+    let descriptor = FrameDescriptor(
+      port: port, headerLength: headerLength, byteCount: headerLength + payload, checksum: checksum,
+      segmentation: segmentation)
     sink.commit(run, slots: 1, lastPayload: payload, as: descriptor)
     counters.framesToGuest += 1
   }

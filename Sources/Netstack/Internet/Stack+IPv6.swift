@@ -28,7 +28,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if case .upperLayer(let proto, let offset, _) = chain { context.advance(to: offset, proto) }
     // Neighbor discovery tells hardware addresses by its options, and a packet without a source tells none.
     if packet.source != .any && !isNeighborDiscovery(context, of: batch) {
-      let length = isReassembled ? 0 : packet.totalLength
+      let length = isReassembled || descriptor.segmentation != nil ? 0 : packet.totalLength
       context.neighbor = heard(context.source, from: hardware, on: descriptor.port, packetLength: length, at: now)
     }
     if packet.hopLimit <= 1 && !isOwn(packet.destination) && !isGroup {

@@ -22,7 +22,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if neighbors[place].isStale(at: now) && neighbors[place].search == .none {
       search(.delaying, place, until: now + Self.delayBeforeProbe)
     }
-    return GuestPath(neighbor: place, port: neighbors[place].port, hardware: hardware, mtu: neighbors[place].mtu)
+    let port = neighbors[place].port
+    return GuestPath(
+      neighbor: place, port: port, hardware: hardware, mtu: neighbors[place].mtu,
+      offloads: Int(port.rawValue) < ports.count ? ports[Int(port.rawValue)].offloads : [])
   }
 
   /// RETRANS_TIMER (RFC 4861 section 10); RFC 1122 section 2.3.2.1: at most one request a second for an address.

@@ -113,10 +113,12 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
 
   // MARK: Inputs
 
-  /// A link has a peer on `port`: frames may flow.
-  public mutating func attach<Sink: FrameSink & ~Copyable>(_ port: PortID, at now: Instant, into sink: inout Sink) {
+  /// A link has a peer on `port`: frames may flow. `offloads` is what the link does for those to the peer.
+  public mutating func attach<Sink: FrameSink & ~Copyable>(
+    _ port: PortID, offloads: LinkOffloads = [], at now: Instant, into sink: inout Sink
+  ) {
     while ports.count <= Int(port.rawValue) { ports.append(PortState()) }
-    ports[Int(port.rawValue)] = PortState(isAttached: true)
+    ports[Int(port.rawValue)] = PortState(isAttached: true, offloads: offloads)
     // RFC 4861 section 6.2.4: a router that has become one says so more often at first.
     advertiser.begin(at: now)
     work.releaseHeld()

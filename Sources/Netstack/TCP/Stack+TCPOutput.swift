@@ -84,9 +84,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let length = ip.length + header.headerLength
     let request = SlotRequest(port: path.port, headerLength: length, payloadLength: 0)
     guard let run = reserve(request, in: &sink) else { return false }
+    let checksum = checksumState(by: path, ip)
     var bytes = sink.header(0, of: run)
-    ip.write(header, payloadSum: 0, to: &bytes)
-    commit(run, on: path.port, headerLength: length, into: &sink)
+    ip.write(header, payloadSum: checksum == .unverified ? 0 : nil, to: &bytes)
+    commit(run, on: path.port, headerLength: length, checksum: checksum, into: &sink)
     return true
   }
 
@@ -144,13 +145,24 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 }
 
+extension Stack where Host: ~Copyable, Watcher: ~Copyable {
+  /// Who completes the checksum of a segment that goes by `path` behind the headers `ip`.
+  @inline(__always)
+  func checksumState(by path: GuestPath, _ ip: PacketHeader) -> ChecksumState {
+    guard path.offloads.contains(.checksum) else { return .unverified }
+    return .partial(start: UInt16(ip.length), offset: UInt16(TCPHeader.checksumOffset))
+  }
+}
+
 extension PacketHeader {
-  /// Writes the headers of a segment in a packet; `payloadSum` is the folded sum of what follows them.
-  func write(_ header: TCPHeader, payloadSum: UInt16, to bytes: inout MutableSpan<UInt8>) {
+  /// Writes the headers of a segment in a packet; `payloadSum` is the folded sum of what follows them, nil where the
+  /// link completes the checksum, which begins with the pseudo-header's sum.
+  func write(_ header: TCPHeader, payloadSum: UInt16?, to bytes: inout MutableSpan<UInt8>) {
     write(to: &bytes)
     header.write(to: &bytes, at: length)
     var sum = InternetChecksum()
     sum.addPseudoHeader(source: source, destination: destination, proto: .tcp, length: payloadLength)
+    guard let payloadSum else { return bytes.storeBigEndian(sum.folded, at: length + TCPHeader.checksumOffset) }
     sum.add(bytes.span.extracting(length..<(length + header.headerLength)))
     sum.add(payloadSum)
     bytes.storeBigEndian(sum.checksum, at: length + TCPHeader.checksumOffset)

@@ -234,22 +234,24 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let family = tcp[slot].guest.address.family
     let headers = PacketHeader.internetLength(family) + TCPHeader.minimumLength + tcp[slot].optionLength
     let size = min(tcp[slot].segmentSize, path.mtu - headers, permit.byteCount)
+    let length = slotLength(size, of: permit.byteCount, behind: headers, by: path, family)
     let request = SlotRequest(
-      port: path.port, maximumSlots: min((permit.byteCount + size - 1) / size, Int(tcp[slot].readLimit)),
-      headerLength: EthernetHeader.length + headers, payloadLength: size)
+      port: path.port, maximumSlots: min((permit.byteCount + length - 1) / length, Int(tcp[slot].readLimit)),
+      headerLength: EthernetHeader.length + headers, payloadLength: length)
     guard let run = reserve(request, in: &sink) else { return .noRoom }
-    let offered = min(permit.byteCount, run.count * size)
+    let offered = min(permit.byteCount, run.count * length)
     var regions = sink.payload(of: run)
     regions.truncate(toByteCount: offered)
     switch host.receive(id, skipping: permit.sequence - tcp[slot].sendUnacknowledged, into: &regions) {
     case .bytes(let count) where permit.isSilly && count == offered:
       tcp[slot].sillyWindowFound(at: now)
     case .bytes(let count):
-      tcp[slot].adaptReadLimit(toSegments: (count + size - 1) / size, isFull: count == offered)
-      sumPayloads(of: regions, size: size, byteCount: count)
+      tcp[slot].adaptReadLimit(toSlots: (count + length - 1) / length, isFull: count == offered)
+      if !path.offloads.contains(.checksum) { sumPayloads(of: regions, size: length, byteCount: count) }
       // Everything there was: more, or the end, is announced by a new event, unless the end was announced already.
       if count < offered && !tcp[slot].isReadClosed { tcp[slot].isReadable = false }
-      sendSegments(slot, path, run, permit.sequence, byteCount: count, isLast: count < offered, at: now, into: &sink)
+      sendSegments(
+        slot, path, run, permit.sequence, size: size, byteCount: count, isLast: count < offered, at: now, into: &sink)
       return .sent(count)
     case .wouldBlock:
       tcp[slot].isReadable = false
@@ -266,30 +268,47 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     return .nothing
   }
 
-  /// Writes the headers of a run whose payload is in place, and commits it.
+  /// Bytes of payload in each slot: a segment of `size` bytes, or as many of them as a packet holds and `total` bytes
+  /// come to where the link cuts them apart.
+  @inline(__always)
+  private func slotLength(
+    _ size: Int, of total: Int, behind headers: Int, by path: GuestPath, _ family: IPAddress.Family
+  ) -> Int {
+    guard path.segmentsTCP(family) else { return size }
+    return max(1, min((Self.longestPacket - headers) / size, (total + size - 1) / size)) * size
+  }
+
+  /// RFC 791 section 3.1, in bytes; for IPv6 Linux takes no more either.
+  private static var longestPacket: Int { 65_535 }
+
+  /// Writes the headers of a run whose payload is in place, in segments of `size` bytes, and commits it.
   private mutating func sendSegments<Sink: FrameSink & ~Copyable>(
-    _ slot: UInt32, _ path: GuestPath, _ run: consuming SlotRun, _ sequence: SequenceNumber, byteCount: Int,
-    isLast: Bool, at now: Instant, into sink: inout Sink
+    _ slot: UInt32, _ path: GuestPath, _ run: consuming SlotRun, _ sequence: SequenceNumber, size: Int,
+    byteCount: Int, isLast: Bool, at now: Instant, into sink: inout Sink
   ) {
-    let size = run.payloadLength
-    let count = (byteCount + size - 1) / size
-    let last = byteCount - (count - 1) * size
+    let capacity = run.payloadLength
+    let count = (byteCount + capacity - 1) / capacity
+    let last = byteCount - (count - 1) * capacity
     let headerLength = run.headerLength
     var header = tcpHeader(slot, .ack, sequence: sequence, at: now)
     var ip = packetHeader(
       path, from: tcp[slot].remote.address, to: tcp[slot].guest.address, .tcp,
-      payloadLength: header.headerLength + size)
+      payloadLength: header.headerLength + capacity)
+    let checksum = checksumState(by: path, ip)
     // The FIN is known when its segment is sent again: then it comes with the data before it.
     let finishes = tcp[slot].finishSequence == sequence + byteCount
     for segment in 0..<count {
-      let length = segment == count - 1 ? last : size
+      let length = segment == count - 1 ? last : capacity
       if segment == count - 1 && (isLast || finishes) { header.flags.insert(finishes ? [.psh, .fin] : .psh) }
       ip.payloadLength = header.headerLength + length
       var bytes = sink.header(segment, of: run)
-      ip.write(header, payloadSum: sums[segment], to: &bytes)
+      ip.write(header, payloadSum: checksum == .unverified ? sums[segment] : nil, to: &bytes)
       header.sequenceNumber += length
     }
-    let descriptor = FrameDescriptor(port: path.port, headerLength: headerLength, byteCount: headerLength + size)
+    let kind: Segmentation.Kind = tcp[slot].guest.address.family == .ipv4 ? .tcp4 : .tcp6
+    let descriptor = FrameDescriptor(
+      port: path.port, headerLength: headerLength, byteCount: headerLength + capacity, checksum: checksum,
+      segmentation: capacity > size ? Segmentation(kind: kind, size: UInt16(size)) : nil)
     sink.commit(run, slots: count, lastPayload: last, as: descriptor)
     counters.framesToGuest += UInt64(count)
     tcp[slot].sent(byteCount, at: sequence, finishes: finishes, now: now)

@@ -158,13 +158,13 @@ extension TCPConnection {
 
   // MARK: What was read
 
-  /// Room for a segment costs something even if nothing comes for it, and the windows of a connection that has moved
+  /// Room for a slot costs something even if nothing comes for it, and the windows of a connection that has moved
   /// much leave room for a thousand: a short answer is read into a few.
   static let smallestReadLimit: UInt16 = 16
 
-  /// A read brought so many segments, all that there was room for or fewer: the next may bring twice as many. What was
+  /// A read filled so many slots, all that there was room for or fewer: the next may bring twice as many. What was
   /// needed before is forgotten by halves, since one call more costs as much as room for some hundred segments.
-  mutating func adaptReadLimit(toSegments count: Int, isFull: Bool) {
+  mutating func adaptReadLimit(toSlots count: Int, isFull: Bool) {
     readLimit = max(Self.smallestReadLimit, UInt16(clamping: 2 * count), isFull ? readLimit : readLimit / 2)
   }
 

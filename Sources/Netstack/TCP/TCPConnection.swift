@@ -153,7 +153,7 @@ struct TCPConnection {
   /// Our FIN is in the sequence space, at SND.NXT less one when it was first sent.
   var finishSequence: SequenceNumber?
   var duplicateAcknowledgments: UInt8 = 0
-  /// How many segments the next read from the host is laid out for at most, see `adaptReadLimit`.
+  /// How many slots the next read from the host is laid out for at most, see `adaptReadLimit`.
   var readLimit = TCPConnection.smallestReadLimit
 
   // Congestion and recovery (RFC 5681, RFC 6582, RFC 6675)

@@ -31,7 +31,7 @@ extension NetworkReport {
 extension NetworkReport.Link {
   init(_ link: NetworkStatus.Link) {
     self.init(
-      link: link.endpoint.description, isConnected: link.isConnected, framesFromGuest: link.received.frameCount,
+      link: link.name, isConnected: link.isConnected, framesFromGuest: link.received.frameCount,
       bytesFromGuest: link.received.byteCount, framesToGuest: link.sent.frameCount, bytesToGuest: link.sent.byteCount)
   }
 }

@@ -10,17 +10,17 @@ import Primitives
 /// The link that lends slots is kept apart from the others: memory borrowed from a stored property may be handed on,
 /// memory borrowed from an element of a container may not. Where there is one link it never moves.
 struct LinkSet: ~Copyable {
-  private var lender: StreamLink
+  private var lender: Link
   private var lenderPort = 0
-  private var others = UniqueArray<StreamLink>()
+  private var others = UniqueArray<Link>()
   /// Where in `others` the link of each port is; the lender's entry means nothing.
   private var places = [0]
 
   /// Makes a set of one link, which is that of port 0.
-  init(first: consuming StreamLink) { lender = first }
+  init(first: consuming Link) { lender = first }
 
   /// Adds the link of the next port.
-  mutating func append(_ link: consuming StreamLink) {
+  mutating func append(_ link: consuming Link) {
     places.append(others.count)
     others.append(link)
   }
@@ -30,12 +30,12 @@ struct LinkSet: ~Copyable {
 
   /// Calls `body` with the link of `port`.
   /// - Precondition: there is one.
-  mutating func withLink<Result>(of port: Int, _ body: (inout StreamLink) -> Result) -> Result {
+  mutating func withLink<Result>(of port: Int, _ body: (inout Link) -> Result) -> Result {
     port == lenderPort ? body(&lender) : body(&others[places[port]])
   }
 
   /// Exchanges a link's receiver for another, so that its batch can be read while all links are written to.
-  mutating func exchangeReceiver(of port: Int, with receiver: inout StreamReceiver) {
+  mutating func exchangeReceiver(of port: Int, with receiver: inout FrameReceiver) {
     withLink(of: port) { swap(&$0.receiver, &receiver) }
   }
 

@@ -37,10 +37,11 @@ enum LoopQuestion: Equatable, Sendable {
 struct NetworkStatus: Sendable {
   /// A link, and what has gone over it.
   struct Link: Sendable {
-    var endpoint: StreamEndpoint
+    /// As it is given on the command line.
+    var name: String
     var isConnected: Bool
-    var received: StreamReceiver.Counters
-    var sent: StreamTransmitter.Counters
+    var received: FrameReceiver.Counters
+    var sent: FrameTransmitter.Counters
   }
 
   var settings: NetworkSettings
@@ -104,7 +105,7 @@ extension NetworkLoop where Host: ~Copyable {
     for port in links.ports {
       let link = links.withLink(of: port) { link in
         NetworkStatus.Link(
-          endpoint: link.attachment.endpoint, isConnected: link.isAttached, received: link.receiver.counters,
+          name: link.attachment.name, isConnected: link.isAttached, received: link.receiver.counters,
           sent: link.transmitter.counters)
       }
       status.links.append(link)

@@ -49,7 +49,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   private(set) var now = MonotonicClock.now
   private var events = EventBuffer()
   /// Stands in for the receiver of the link whose batch the stack reads.
-  private var receiver = StreamReceiver(port: .first, capacity: 80 * 1024)
+  private var receiver = FrameReceiver(.stream, port: .first, capacity: 80 * 1024)
   /// A link's share of a turn was used up while it still had room to tell of.
   private var hasBacklog = false
   private var end: (cause: LoopEnd, deadline: Instant)?
@@ -150,7 +150,7 @@ extension NetworkLoop where Host: ~Copyable {
 
   /// Apart from `receive`, for the sake of the compiler: a batch borrowed from a property counts as all of `self`.
   private static func hand(
-    _ receiver: borrowing StreamReceiver, to stack: inout Stack<Host, LogObserver>, at now: Instant,
+    _ receiver: borrowing FrameReceiver, to stack: inout Stack<Host, LogObserver>, at now: Instant,
     into links: inout LinkSet
   ) {
     stack.receive(receiver.batch, at: now, into: &links)
@@ -195,7 +195,8 @@ extension NetworkLoop where Host: ~Copyable {
     case .attached:
       complaints[port] = nil
       logger.info("\(name(of: port)): connected")
-      stack.attach(PortID(rawValue: UInt16(port)), at: now, into: &links)
+      let offloads = links.withLink(of: port) { $0.transmitter.offloads }
+      stack.attach(PortID(rawValue: UInt16(port)), offloads: offloads, at: now, into: &links)
     case .refusedClient:
       logger.warning("\(name(of: port)): a second client was refused; a link has one guest at a time")
     case .connectFailed(let reason, _), .acceptFailed(let reason, _):
@@ -207,7 +208,7 @@ extension NetworkLoop where Host: ~Copyable {
   }
 
   private mutating func name(of port: Int) -> String {
-    links.withLink(of: port) { $0.attachment.endpoint.description }
+    links.withLink(of: port) { $0.attachment.name }
   }
 }
 

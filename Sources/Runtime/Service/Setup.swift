@@ -146,9 +146,12 @@ struct Setup: ~Copyable {
 
   private func openLinks(_ addresses: [LinkAddress], registrar: EventRegistrar) throws -> LinkSet {
     let now = MonotonicClock.now
-    func open(_ port: Int) throws -> StreamLink {
-      try StreamLink(
-        StreamEndpoint(addresses[port]), port: PortID(rawValue: UInt16(port)), registrar: registrar, at: now)
+    func open(_ port: Int) throws -> Link {
+      let id = PortID(rawValue: UInt16(port))
+      if case .descriptor(let number) = addresses[port], TAPDevice.isDevice(number) {
+        return Link(try TAPDevice(attached: FileDescriptor(owning: number)), port: id, registrar: registrar, at: now)
+      }
+      return try Link(StreamEndpoint(addresses[port]), port: id, registrar: registrar, at: now)
     }
     var links = LinkSet(first: try open(0))
     for port in addresses.indices.dropFirst() { links.append(try open(port)) }

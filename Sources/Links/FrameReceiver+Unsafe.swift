@@ -2,60 +2,12 @@ public import Buffers
 import LinuxSystem
 public import Netstack
 
-/// The limits of QEMU's stream framing: each frame follows its length, a big-endian integer of four bytes.
-public enum StreamFraming {
-  /// Bytes before each frame.
-  public static let prefixLength = 4
-  /// The longest frame, in bytes: QEMU's NET_BUFSIZE. QEMU too closes a link on which a longer one is announced.
-  public static let maximumFrameLength = 69_632
-}
-
-/// Why a stream link has ended.
-public enum StreamEnd: Hashable, Sendable {
-  /// The peer has closed the connection; so many bytes of a frame that never became whole are forgotten.
-  case closedByPeer(forgotten: Int)
-  /// The peer announced a frame of this length, which is longer than any: what follows cannot be understood.
-  case oversizedFrame(length: UInt32)
-  /// The connection failed; the system's error in words.
-  case failed(String)
-}
-
-extension StreamEnd: CustomStringConvertible {
-  /// For a log line.
-  public var description: String {
-    switch self {
-    case .closedByPeer(let forgotten):
-      forgotten == 0 ? "the peer closed the connection" : "the peer closed the connection within a frame"
-    case .oversizedFrame(let length):
-      "the peer announced a frame of \(length) bytes, the most are \(StreamFraming.maximumFrameLength)"
-    case .failed(let reason): reason
-    }
-  }
-}
-
-/// What one read from a link brought.
-public struct StreamReceipt: Hashable, Sendable {
-  /// How many whole frames the receiver's `batch` now holds.
-  public var frameCount: Int
-  /// Whether everything that had arrived was read.
-  public var isDrained: Bool
-  /// Why nothing more will come; the frames of this receipt came before.
-  public var end: StreamEnd?
-
-  /// Makes a receipt of its parts.
-  public init(frameCount: Int = 0, isDrained: Bool = false, end: StreamEnd? = nil) {
-    self.frameCount = frameCount
-    self.isDrained = isDrained
-    self.end = end
-  }
-}
-
-/// The receiving half of a stream link: reads all that has arrived by one system call and finds the frames in it.
+/// The receiving half of a link: reads what has arrived, of a stream by one system call, and finds the frames in it.
 ///
-/// Frames stay where they were read. The beginning of a frame that is not whole yet moves to the front of the buffer
-/// with the next read.
+/// Frames stay where they were read. The beginning of a stream's frame that is not whole yet moves to the front of the
+/// buffer with the next read.
 @safe
-public struct StreamReceiver: ~Copyable {
+public struct FrameReceiver: ~Copyable {
   /// Running counts.
   public struct Counters: Hashable, Sendable {
     /// System calls made to read.
@@ -68,6 +20,8 @@ public struct StreamReceiver: ~Copyable {
     public var emptyFrameCount = 0
     /// Times that a link ended for a length no frame has.
     public var oversizedFrameCount = 0
+    /// Frames of a device whose header made no sense, which are skipped.
+    public var unknownHeaderCount = 0
 
     /// All zero.
     public init() {}
@@ -75,6 +29,7 @@ public struct StreamReceiver: ~Copyable {
 
   /// The port the frames come in by.
   public let port: PortID
+  private let format: FrameFormat
   /// Running counts over all peers.
   public private(set) var counters = Counters()
   private let memory: UnsafeMutableRawBufferPointer
@@ -83,19 +38,27 @@ public struct StreamReceiver: ~Copyable {
   private var start = 0
   private var end = 0
 
-  /// The buffer's size unless given, in bytes: a little more than the system keeps for a socket by default.
+  /// A stream's buffer unless given, in bytes: a little more than the system keeps for a socket by default.
   public static let defaultCapacity = 256 * 1024
+  /// A device's buffer unless given, in bytes: a few of the longest frames, which the cache still holds when their
+  /// payload is written to the host.
+  public static let defaultDeviceCapacity = 320 * 1024
+  /// The most frames of a device in one batch, so that many short ones do not keep everybody else waiting.
+  private static let deviceBatch = 256
+  /// A device's longest frame, in bytes: an IP packet behind an Ethernet header, perhaps with a VLAN's tag.
+  private static let longestDeviceFrame = 65_535 + 18
 
   /// Makes a receiver with a buffer of `capacity` bytes.
-  public init(port: PortID, capacity: Int = defaultCapacity) {
+  public init(_ format: FrameFormat, port: PortID, capacity: Int) {
     precondition(
       capacity >= StreamFraming.prefixLength + StreamFraming.maximumFrameLength, "no room for the longest frame")
+    self.format = format
     self.port = port
     unsafe memory = .allocate(byteCount: capacity, alignment: 64)
     // Room for as many frames as ever fit the buffer, so that a read never has to stop for want of it. What is not
     // touched takes no memory.
-    frames = FrameBatchStorage(
-      capacity: capacity / (StreamFraming.prefixLength + 1), pieceCapacity: capacity / Int(UInt16.max) + 1)
+    let frameCount = format == .stream ? capacity / (StreamFraming.prefixLength + 1) : Self.deviceBatch
+    frames = FrameBatchStorage(capacity: frameCount, pieceCapacity: capacity / Int(UInt16.max) + 1)
   }
 
   deinit { unsafe memory.deallocate() }
@@ -116,11 +79,23 @@ public struct StreamReceiver: ~Copyable {
     body(frames.batch, &sink)
   }
 
-  /// Reads once from `socket` and gathers the frames that are whole. The frames of the previous receipt end.
-  public mutating func receive(from socket: Int32) -> StreamReceipt {
+  /// Reads once from a stream, or as often as there are frames and room for them from a device, and gathers the frames
+  /// that are whole. The frames of the previous receipt end.
+  public mutating func receive(from descriptor: Int32) -> FrameReceipt {
     frames.removeAll()
+    var receipt =
+      switch format {
+      case .stream: receiveStream(from: descriptor)
+      case .device(let headerLength): receiveFrames(from: descriptor, headerLength: headerLength)
+      }
+    receipt.frameCount = frames.count
+    counters.frameCount += frames.count
+    return receipt
+  }
+
+  private mutating func receiveStream(from socket: Int32) -> FrameReceipt {
     moveToFront()
-    var receipt = StreamReceipt()
+    var receipt = FrameReceipt()
     counters.readCalls += 1
     do throws(SystemError) {
       var space = freeSpace()
@@ -137,9 +112,53 @@ public struct StreamReceiver: ~Copyable {
     } catch {
       receipt.end = .failed(error.description)
     }
-    receipt.frameCount = frames.count
-    counters.frameCount += frames.count
     return receipt
+  }
+
+  /// Reads frame after frame, each behind the one before.
+  private mutating func receiveFrames(from device: Int32, headerLength: Int) -> FrameReceipt {
+    var receipt = FrameReceipt()
+    end = 0
+    while unsafe !frames.isFull && memory.count - end >= headerLength + Self.longestDeviceFrame {
+      counters.readCalls += 1
+      do throws(SystemError) {
+        var space = freeSpace()
+        guard let count = try TAPDevice.receive(into: &space, from: device) else {
+          receipt.isDrained = true
+          break
+        }
+        counters.byteCount += count
+        take(count, headerLength: headerLength)
+      } catch {
+        receipt.end = .failed(error.description)
+        break
+      }
+    }
+    return receipt
+  }
+
+  /// Appends the frame that was read, `count` bytes with its header, to the batch.
+  private mutating func take(_ count: Int, headerLength: Int) {
+    guard count > headerLength, let base = unsafe memory.baseAddress else {
+      counters.emptyFrameCount += 1
+      return
+    }
+    var header = VirtioHeader()
+    if headerLength > 0 {
+      // SAFETY: so many bytes were just written there.
+      let bytes = unsafe Span<UInt8>(
+        _unsafeBytes: UnsafeRawBufferPointer(rebasing: memory[end..<(end + headerLength)]))
+      guard let read = VirtioHeader(bytes) else {
+        counters.unknownHeaderCount += 1
+        return
+      }
+      header = read
+    }
+    unsafe frames.append(
+      unsafe: base + end + headerLength, byteCount: count - headerLength, port: port, checksum: header.checksum,
+      segmentation: header.segmentation)
+    // The next on a line of the cache of its own.
+    end += (count + 63) & ~63
   }
 
   /// Forgets everything, for the next peer.
@@ -150,7 +169,7 @@ public struct StreamReceiver: ~Copyable {
   }
 
   /// Appends the whole frames in `start..<end` to the batch.
-  private mutating func gatherFrames() -> StreamEnd? {
+  private mutating func gatherFrames() -> LinkEnd? {
     while end - start >= StreamFraming.prefixLength {
       // SAFETY: both the prefix and the frame lie before `end`, which lies in the memory.
       let length = UInt32(bigEndian: unsafe memory.loadUnaligned(fromByteOffset: start, as: UInt32.self))

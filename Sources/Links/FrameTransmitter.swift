@@ -3,11 +3,13 @@ import LinuxSystem
 public import Netstack
 import Primitives
 
-/// The sending half of a stream link: frames are written into its slots and leave by one system call per turn.
+/// The sending half of a link: frames are written into its slots and leave in the order of their commit.
 ///
-/// Bytes leave strictly in the order of their commit, so that a frame of which the system took only a part is finished
-/// before any other. Where the peer does not read, the buffer fills, `reserve` lends nothing more, and nobody waits.
-public struct StreamTransmitter: ~Copyable {
+/// A stream's frames leave by one system call per turn; one of which the system took only a part is finished before any
+/// other. A device takes one frame by each call, so that nothing is won by waiting: its frames leave when they are
+/// committed, while their bytes are in the cache. Where the peer does not read, the buffer fills, `reserve` lends nothing
+/// more, and nobody waits.
+public struct FrameTransmitter: ~Copyable {
   /// Running counts.
   public struct Counters: Hashable, Sendable {
     /// System calls made to write.
@@ -18,6 +20,8 @@ public struct StreamTransmitter: ~Copyable {
     public var frameCount = 0
     /// Frames for other guests that found no room.
     public var droppedFrameCount = 0
+    /// Frames that a device refused: its interface is down, or has no memory.
+    public var refusedFrameCount = 0
 
     /// All zero.
     public init() {}
@@ -35,37 +39,44 @@ public struct StreamTransmitter: ~Copyable {
 
   /// The port the frames go out by.
   public let port: PortID
+  /// What the link does for its frames.
+  public let offloads: LinkOffloads
+  private let format: FrameFormat
   /// Running counts over all peers.
   public private(set) var counters = Counters()
   private var slots: SlotBuffer
   private let capacity: Int
-  private var socket: Int32?
+  private var descriptor: Int32?
   private var failure: SystemError?
   /// A reservation was refused for want of room.
   private var owesNotice = false
 
-  /// The buffer's size unless given, in bytes.
+  /// A stream's buffer unless given, in bytes.
   public static let defaultCapacity = 512 * 1024
+  /// A device's buffer unless given, in bytes: what is read from the host at once and written while the cache has it.
+  public static let defaultDeviceCapacity = 320 * 1024
 
   /// Makes a transmitter without a peer.
-  public init(port: PortID, capacity: Int = defaultCapacity) {
+  public init(_ format: FrameFormat, port: PortID, capacity: Int, offloads: LinkOffloads = []) {
     precondition(
       capacity >= 4 * (StreamFraming.prefixLength + StreamFraming.maximumFrameLength), "too little for long frames")
     self.port = port
+    self.format = format
+    self.offloads = offloads
     self.capacity = capacity
-    slots = SlotBuffer(capacity: capacity, prefixLength: StreamFraming.prefixLength)
+    slots = SlotBuffer(capacity: capacity, prefixLength: format.prefixLength)
   }
 
-  /// Begins to send to the peer connected at `socket`, which stays open until `detach`.
-  public mutating func attach(_ socket: Int32) {
+  /// Begins to send to the peer at `descriptor`, which stays open until `detach`.
+  public mutating func attach(_ descriptor: Int32) {
     detach()
-    self.socket = socket
+    self.descriptor = descriptor
   }
 
   /// Forgets the peer and all that was meant for it.
   public mutating func detach() {
     slots.removeAll()
-    socket = nil
+    descriptor = nil
     failure = nil
     owesNotice = false
   }
@@ -73,20 +84,43 @@ public struct StreamTransmitter: ~Copyable {
   /// The number of bytes not yet written, framing included.
   public var pendingByteCount: Int { slots.pendingByteCount }
 
-  /// Writes all that is pending by one system call, as far as the system takes it.
+  /// Writes all that is pending, as far as the system takes it.
   public mutating func flush() -> Flush {
-    guard let socket else { return .finished }
+    guard let descriptor else { return .finished }
     if let failure { return .failed(failure.description) }
     guard slots.pendingByteCount > 0 else { return .finished }
-    counters.writeCalls += 1
     do throws(SystemError) {
-      guard let count = try Socket.send(slots.pending, on: socket) else { return .blocked }
-      counters.byteCount += count
-      slots.consume(count)
+      switch format {
+      case .stream: try flushStream(to: descriptor)
+      case .device: try flushFrames(to: descriptor)
+      }
       return slots.pendingByteCount == 0 ? .finished : .blocked
     } catch {
       failure = error
       return .failed(error.description)
+    }
+  }
+
+  /// By one call.
+  private mutating func flushStream(to socket: Int32) throws(SystemError) {
+    counters.writeCalls += 1
+    guard let count = try Socket.send(slots.pending, on: socket) else { return }
+    counters.byteCount += count
+    slots.consume(count)
+  }
+
+  /// By one call for each frame. One that the device refuses is lost, as on any other wire.
+  private mutating func flushFrames(to device: Int32) throws(SystemError) {
+    while slots.pendingByteCount > 0 {
+      let length = Int(slots.pending.bigEndian32(at: 0))
+      let frame = StreamFraming.prefixLength..<(StreamFraming.prefixLength + length)
+      counters.writeCalls += 1
+      switch try TAPDevice.send(slots.pending.extracting(frame), to: device) {
+      case .sent: counters.byteCount += length
+      case .refused: counters.refusedFrameCount += 1
+      case .full: return
+      }
+      slots.consume(frame.upperBound)
     }
   }
 
@@ -100,10 +134,10 @@ public struct StreamTransmitter: ~Copyable {
   }
 }
 
-extension StreamTransmitter: FrameSink {
+extension FrameTransmitter: FrameSink {
   /// Lends slots, after an attempt to write what is pending where the buffer is full.
   public mutating func reserve(_ request: SlotRequest) -> SlotRun? {
-    guard request.port == port, socket != nil, failure == nil else { return nil }
+    guard request.port == port, descriptor != nil, failure == nil else { return nil }
     if let run = slots.reserve(request) { return run }
     _ = flush()
     if failure == nil, let run = slots.reserve(request) { return run }
@@ -121,20 +155,39 @@ extension StreamTransmitter: FrameSink {
   @_lifetime(&self)
   public mutating func payload(of run: borrowing SlotRun) -> ByteRegions { slots.payload(of: run) }
 
-  /// Takes the slots as frames, to be sent by the next `flush`.
+  /// Takes the slots as frames: a stream's are sent by the next `flush`, a device's at once.
   ///
-  /// The framing has no place for offloads: checksums are complete and nothing is left to segment.
+  /// The framing of a stream has no place for offloads: checksums are complete and nothing is left to segment.
   public mutating func commit(
     _ run: consuming SlotRun, slots count: Int, lastPayload: Int, as descriptor: FrameDescriptor
   ) {
-    precondition(descriptor.segmentation == nil, "a stream link segments nothing")
+    precondition(
+      offloads.allow(descriptor.checksum, descriptor.segmentation), "a frame asks for what its link does not do")
     for slot in 0..<count {
       let payload = slot == count - 1 ? lastPayload : run.payloadLength
-      var prefix = slots.prefix(slot, of: run)
-      prefix.storeBigEndian(UInt32(run.headerLength + payload), at: 0)
+      writePrefix(slot, of: run, payloadLength: payload, as: descriptor)
     }
     slots.commit(run, slots: count, lastPayload: lastPayload)
     counters.frameCount += count
+    // A failure is told by the flush at the end of the turn.
+    if format != .stream { _ = flush() }
+  }
+
+  /// Writes what stands before a frame: its length, and the header of a device's.
+  private mutating func writePrefix(
+    _ slot: Int, of run: borrowing SlotRun, payloadLength: Int, as descriptor: FrameDescriptor
+  ) {
+    let deviceHeader = format.prefixLength - StreamFraming.prefixLength
+    let headerLength = run.headerLength
+    var prefix = slots.prefix(slot, of: run)
+    prefix.storeBigEndian(UInt32(deviceHeader + headerLength + payloadLength), at: 0)
+    guard deviceHeader > 0 else { return }
+    var header = VirtioHeader(checksum: descriptor.checksum, headerLength: headerLength)
+    // The last of a run may be no more than one segment.
+    if let segmentation = descriptor.segmentation, payloadLength > Int(segmentation.size) {
+      header.segmentation = segmentation
+    }
+    header.write(to: &prefix, at: StreamFraming.prefixLength)
   }
 
   /// Gives `run` back unused.
@@ -149,7 +202,7 @@ extension StreamTransmitter: FrameSink {
     }
     let descriptor = batch.descriptor(frame)
     let length = Int(descriptor.byteCount)
-    guard length <= StreamFraming.maximumFrameLength,
+    guard length <= StreamFraming.maximumFrameLength, offloads.allow(descriptor.checksum, descriptor.segmentation),
       let run = reserve(SlotRequest(port: port, headerLength: length, payloadLength: 0))
     else {
       counters.droppedFrameCount += 1
