@@ -38,6 +38,10 @@ public struct Segmentation: Hashable, Sendable {
     self.kind = kind
     self.size = size
   }
+
+  /// Payload bytes in each datagram of UDP but the last; nil for TCP, whose segments have no ends.
+  @inlinable
+  public var datagramSize: Int? { kind == .udp ? Int(size) : nil }
 }
 
 /// What a link does for the frames that go out by it.

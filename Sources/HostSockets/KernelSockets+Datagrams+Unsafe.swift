@@ -30,14 +30,14 @@ extension KernelSockets {
         for index in 0..<received {
           var entry = scratch.received(index)
           if hasHeader { entry.byteCount = scratch.byteCountBehindHeader(index) }
-          commit(entry)
+          commit(entry, scratch.receivedSegmentSize(index))
         }
         total += received
         if received < wanted { break }
       }
     }
     if failure != 0 { keepError(failure, of: flow) }
-    if total > 0 { return .accepted(total) }
+    if total > 0 { return .accepted(batch.count) }
     return failures < Self.errorsPassedOver ? .wouldBlock : .failed(HostError(number: failure))
   }
 
@@ -62,7 +62,7 @@ extension KernelSockets {
   /// Up to where the datagrams from `first` on have the same marks and fit one call.
   private func endOfAlike(_ datagrams: Span<OutgoingDatagram>, from first: Int) -> Int {
     let marks = datagrams[first].marks
-    let limit = min(first + MessageScratch.messageCapacity, datagrams.count)
+    let limit = min(first + Self.datagramsPerCall, datagrams.count)
     var end = first + 1
     // Not by `&&`: a span in its closure makes the optimizer of Swift 6.3 fail.
     while end < limit {
@@ -72,20 +72,35 @@ extension KernelSockets {
     return end
   }
 
+  /// Datagrams looked at for one call: more than fit one only where many are of one length.
+  private static var datagramsPerCall: Int { 1024 }
+
   /// Sends datagrams with the same marks by one call.
   private mutating func sendAlike(
     _ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, on flow: FlowID
   ) -> HostWrite {
     let marks = datagrams[0].marks
     if marks != table[flow].marks, let error = change(marks, of: flow) { return .failed(error) }
-    let listed = list(datagrams, of: batch, on: flow)
+    var listed = list(datagrams, of: batch, on: flow)
     while true {
       calls.datagramSends += 1
       let result = scratch.send(descriptor(flow), count: listed)
-      if result > 0 { return .accepted(result) }
+      if result > 0 { return .accepted(scratch.datagramCount(ofFirst: result)) }
       if result < 0 && errno == EINTR { continue }
-      return errno == EAGAIN ? .wouldBlock : .failed(HostError(number: errno))
+      if errno == EAGAIN { return .wouldBlock }
+      let error = errno
+      guard scratch.datagramCount(ofFirst: 1) > 1, Self.isRefusalToCut(error) else {
+        return .failed(HostError(number: error))
+      }
+      table[flow].refusesSegments = true
+      listed = list(datagrams, of: batch, on: flow)
     }
+  }
+
+  /// Whether an error may mean that the interface does not sum or cut, or that the parts do not fit it (udp(7)): one
+  /// after the other the datagrams may go all the same, and each has its own error if not.
+  private static func isRefusalToCut(_ error: Int32) -> Bool {
+    error == EINVAL || error == EIO || error == EMSGSIZE || error == EOPNOTSUPP || error == ENOPROTOOPT
   }
 
   private mutating func change(_ marks: PacketMarks, of flow: FlowID) -> HostError? {
@@ -101,7 +116,10 @@ extension KernelSockets {
     _ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, on flow: FlowID
   ) -> Int {
     let state = table[flow]
-    guard state.kind == .rawEcho else { return scratch.list(datagrams, of: batch) }
+    guard state.kind == .rawEcho else {
+      let isUDP = state.kind == .datagrams || state.kind == .datagramListener
+      return scratch.list(datagrams, of: batch, together: isUDP && !state.refusesSegments)
+    }
     return scratch.listEchoes(datagrams, of: batch, state.identifier, state.family)
   }
 }
@@ -171,19 +189,69 @@ extension MessageScratch {
       destination: hasDestination ? IPAddress(IPv6Address(high: high, low: low)) : nil)
   }
 
-  /// Prepares messages for `datagrams` and returns for how many there was room.
-  func list(_ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch) -> Int {
-    var used = 0
-    for index in datagrams.indices {
-      let datagram = datagrams[index]
-      let pieces = batch.pieceCount(datagram.payload.frame) + 1
-      guard index == 0 || used + pieces <= Self.regionCapacity else { return index }
-      let end = append(datagram.payload, of: batch, from: used)
-      setRegions(used..<end, of: index)
-      used = end
-      setAddresses(of: index, datagram)
+  /// The size of the datagrams in received message `index`, 0 where it is one.
+  func receivedSegmentSize(_ index: Int) -> Int {
+    // SAFETY: the kernel has written the control data.
+    unsafe Int(clinux_message_segment_size(&messages[index].header))
+  }
+
+  /// How many datagrams the first `count` messages stand for.
+  func datagramCount(ofFirst count: Int) -> Int {
+    var total = 0
+    for index in 0..<count { unsafe total += datagramCounts[index] }
+    return total
+  }
+
+  /// Prepares messages for `datagrams`, those of one length to one place `together` in one, and returns how many
+  /// messages there are; there may be room for fewer than all datagrams.
+  func list(_ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, together: Bool) -> Int {
+    var (used, message, next) = (0, 0, 0)
+    while next < datagrams.count && message < Self.messageCapacity {
+      let room = Self.regionCapacity - used
+      let end = endOfMessage(datagrams, from: next, of: batch, together: together, pieces: room)
+      guard end > next || message == 0 else { break }
+      let start = used
+      let taken = next..<max(end, next + 1)
+      for index in taken { used = append(datagrams[index].payload, of: batch, from: used) }
+      setRegions(start..<used, of: message)
+      setAddresses(of: message, datagrams[next])
+      if taken.count > 1 { setSegmentSize(of: message, datagrams[next].payload.count) }
+      unsafe datagramCounts[message] = taken.count
+      next = taken.upperBound
+      message += 1
     }
-    return datagrams.count
+    return message
+  }
+
+  /// Up to where the datagrams from `first` on fit one message of `pieces` pieces of memory: one, or several to one
+  /// place from one, all of one length but perhaps the last.
+  private func endOfMessage(
+    _ datagrams: Span<OutgoingDatagram>, from first: Int, of batch: borrowing FrameBatch, together: Bool, pieces: Int
+  ) -> Int {
+    let model = datagrams[first]
+    let size = model.payload.count
+    var left = pieces - batch.pieceCount(model.payload.frame) - 1
+    guard left >= 0 else { return first }
+    guard together && size > 0 else { return first + 1 }
+    let limit = min(first + Self.segmentsPerMessage, datagrams.count)
+    var (end, total) = (first + 1, size)
+    while end < limit {
+      let next = datagrams[end]
+      let count = next.payload.count
+      left -= batch.pieceCount(next.payload.frame) + 1
+      guard left >= 0, count > 0, count <= size, total + count <= Self.bytesPerMessage,
+        next.destination == model.destination, next.source == model.source
+      else { break }
+      total += count
+      end += 1
+      if count < size { break }
+    }
+    return end
+  }
+
+  private func setSegmentSize(of index: Int, _ size: Int) {
+    // SAFETY: every message has control data of its own.
+    unsafe clinux_message_set_segment_size(&messages[index].header, control(index), UInt16(size))
   }
 
   func append(_ slice: PayloadSlice, of batch: borrowing FrameBatch, from start: Int) -> Int {

@@ -94,6 +94,7 @@ extension MessageScratch {
   ) -> Int {
     var used = 0
     for index in datagrams.indices {
+      guard index < Self.messageCapacity else { return index }
       let datagram = datagrams[index]
       let pieces = batch.pieceCount(datagram.payload.frame) + 2
       guard index == 0 || used + pieces <= Self.regionCapacity else { return index }
@@ -108,6 +109,7 @@ extension MessageScratch {
       setRegions(used..<end, of: index)
       used = end
       setAddresses(of: index, datagram)
+      unsafe datagramCounts[index] = 1
     }
     return datagrams.count
   }

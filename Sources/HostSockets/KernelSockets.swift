@@ -223,6 +223,7 @@ extension KernelSockets: HostNetwork {
       let isIPv4 = local.address.family == .ipv4
       try socket.set(isIPv4 ? .ipv4PacketInformation : .ipv6PacketInformation, to: true)
       try socket.set(.errorQueue(local.address.family), to: true)
+      Self.receiveTogether(socket)
       try socket.bind(to: address)
       try register(flow, socket, as: .datagramListener, family: local.address.family)
     }
@@ -265,6 +266,7 @@ extension KernelSockets: HostNetwork {
       let everywhere = IPAddress.any(family)
       let socket = try Socket(.datagram, for: .internet(destination ?? Endpoint(everywhere, port: 0)))
       try socket.set(.errorQueue(family), to: true)
+      Self.receiveTogether(socket)
       if let destination {
         _ = try socket.connect(to: .internet(destination))
       } else {
@@ -311,6 +313,12 @@ extension KernelSockets: HostNetwork {
   }
 
   // MARK: Sockets
+
+  /// Lets datagrams of one length that came together be read as one message; a system that does not know how gives
+  /// each by itself.
+  private static func receiveTogether(_ socket: borrowing Socket) {
+    do throws(SystemError) { try socket.set(.receivesTogether, to: true) } catch { return }
+  }
 
   /// What every stream socket is given before it connects or listens.
   func prepare(_ socket: borrowing Socket) throws(SystemError) {

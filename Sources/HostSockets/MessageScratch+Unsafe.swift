@@ -9,8 +9,12 @@ struct MessageScratch: ~Copyable {
   static let regionCapacity = 1024
   /// Slices written by one call: each may be a header's rest and a few pieces.
   static let slicesPerCall = 256
-  /// Datagrams by one call.
+  /// Messages by one call, each of a datagram or of several.
   static let messageCapacity = 64
+  /// Datagrams in one message (UDP_MAX_SEGMENTS before Linux 6.9).
+  static let segmentsPerMessage = 64
+  /// Bytes in one message: the payload of the longest packet, with room for either IP's header.
+  static let bytesPerMessage = 65_535 - 48
 
   /// Pieces of memory for one call.
   let regions: UnsafeMutableBufferPointer<MemoryRegion>
@@ -22,12 +26,14 @@ struct MessageScratch: ~Copyable {
   let controls: UnsafeMutableRawBufferPointer
   /// A header for each message that needs one of its own.
   let headers: UnsafeMutableRawBufferPointer
+  /// How many datagrams each message to send stands for.
+  let datagramCounts: UnsafeMutableBufferPointer<Int>
 
   /// Bytes of memory for what nobody wants, unless given.
   static let defaultIgnoredLength = 256 * 1024
 
   /// Bytes of control data for each message.
-  static var controlStride: Int { Int(CLINUX_PACKET_INFORMATION_CAPACITY) }
+  static var controlStride: Int { Int(CLINUX_MESSAGE_CONTROL_CAPACITY) }
 
   /// Bytes for the header of each message.
   static var headerStride: Int { 32 }
@@ -40,6 +46,8 @@ struct MessageScratch: ~Copyable {
     unsafe addresses = .allocate(capacity: Self.messageCapacity)
     unsafe addresses.initialize(repeating: sockaddr_storage())
     unsafe controls = .allocate(byteCount: Self.messageCapacity * Self.controlStride, alignment: 16)
+    unsafe datagramCounts = .allocate(capacity: Self.messageCapacity)
+    unsafe datagramCounts.initialize(repeating: 0)
     unsafe headers = .allocate(byteCount: Self.messageCapacity * Self.headerStride, alignment: 16)
     unsafe headers.initializeMemory(as: UInt8.self, repeating: 0)
   }
@@ -51,6 +59,7 @@ struct MessageScratch: ~Copyable {
     unsafe addresses.deallocate()
     unsafe controls.deallocate()
     unsafe headers.deallocate()
+    unsafe datagramCounts.deallocate()
   }
 
   /// The control data of message `index`.

@@ -85,6 +85,12 @@ struct SocketState {
     set { flags = newValue ? flags | 8 : flags & ~8 }
   }
 
+  /// Whether the system does not cut messages into datagrams on the way that the socket's take.
+  var refusesSegments: Bool {
+    get { flags & 16 != 0 }
+    set { flags = newValue ? flags | 16 : flags & ~16 }
+  }
+
   /// Whether a read from the front ended at the mark of an urgent byte, which it passes only from there.
   var stoppedAtMark: Bool {
     get { flags & 2 != 0 }

@@ -57,6 +57,9 @@ public struct SocketOption: Hashable, Sendable {
   /// Whether packets may be fragmented: IPV6_PMTUDISC_* (IPV6_MTU_DISCOVER).
   public static let ipv6PathMTU = SocketOption(Int32(IPPROTO_IPV6), IPV6_MTU_DISCOVER, "IPV6_MTU_DISCOVER")
 
+  /// Datagrams of one length that came together are read as one message (UDP_GRO, Linux 5.0).
+  public static let receivesTogether = SocketOption(Int32(IPPROTO_UDP), CLINUX_UDP_GRO, "UDP_GRO")
+
   /// Sets the option of a socket.
   public func set(_ value: Int32, on socket: Int32) throws(SystemError) {
     var value = value

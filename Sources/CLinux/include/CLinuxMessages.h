@@ -20,8 +20,8 @@ struct clinux_message {
   unsigned int length;
 };
 
-/// Room for one packet information of either family.
-#define CLINUX_PACKET_INFORMATION_CAPACITY 64
+/// Room for one packet information of either family, and the size of the datagrams in a message.
+#define CLINUX_MESSAGE_CONTROL_CAPACITY 96
 
 /// Room for what the error queue tells beside a message: an extended error with the address of its reporter.
 #define CLINUX_ERROR_CONTROL_CAPACITY 256
@@ -64,12 +64,12 @@ static inline int clinux_message_destination(struct msghdr *message, uint64_t *h
 }
 
 /// Lets a message leave from the address given by its halves (an IPv4 one in mapped form); `control` has room for
-/// CLINUX_PACKET_INFORMATION_CAPACITY bytes.
+/// CLINUX_MESSAGE_CONTROL_CAPACITY bytes.
 static inline void clinux_message_set_source(
     struct msghdr *message, void *control, int is_ipv4, uint64_t high, uint64_t low) {
-  memset(control, 0, CLINUX_PACKET_INFORMATION_CAPACITY);
+  memset(control, 0, CLINUX_MESSAGE_CONTROL_CAPACITY);
   message->msg_control = control;
-  message->msg_controllen = CLINUX_PACKET_INFORMATION_CAPACITY;
+  message->msg_controllen = CLINUX_MESSAGE_CONTROL_CAPACITY;
   struct cmsghdr *header = CMSG_FIRSTHDR(message);
   if (is_ipv4) {
     struct clinux_in_pktinfo information = {.local.s_addr = htonl((uint32_t)low)};
@@ -88,6 +88,35 @@ static inline void clinux_message_set_source(
     memcpy(CMSG_DATA(header), &information, sizeof information);
   }
   message->msg_controllen = CMSG_SPACE(is_ipv4 ? sizeof(struct clinux_in_pktinfo) : sizeof(struct clinux_in6_pktinfo));
+}
+
+/// UDP_SEGMENT and UDP_GRO (udp(7)), of Linux 4.18 and 5.0.
+static const int CLINUX_UDP_SEGMENT = 103;
+static const int CLINUX_UDP_GRO = 104;
+
+/// The size of the datagrams that a received message was put together from, all but the last; 0 for a single one.
+static inline int clinux_message_segment_size(struct msghdr *message) {
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
+    if (header->cmsg_level != IPPROTO_UDP || header->cmsg_type != CLINUX_UDP_GRO) continue;
+    int size;
+    memcpy(&size, CMSG_DATA(header), sizeof size);
+    return size;
+  }
+  return 0;
+}
+
+/// Has the system cut a message into datagrams of `size` bytes; behind the source, if one was set. `control` has room for
+/// CLINUX_MESSAGE_CONTROL_CAPACITY bytes.
+static inline void clinux_message_set_segment_size(struct msghdr *message, void *control, uint16_t size) {
+  size_t used = message->msg_control ? message->msg_controllen : 0;
+  struct cmsghdr *header = (struct cmsghdr *)((char *)control + used);
+  memset(header, 0, CMSG_SPACE(sizeof size));
+  header->cmsg_level = IPPROTO_UDP;
+  header->cmsg_type = CLINUX_UDP_SEGMENT;
+  header->cmsg_len = CMSG_LEN(sizeof size);
+  memcpy(CMSG_DATA(header), &size, sizeof size);
+  message->msg_control = control;
+  message->msg_controllen = used + CMSG_SPACE(sizeof size);
 }
 
 /// An entry of a socket's error queue (`struct sock_extended_err`), its number positive.

@@ -190,20 +190,23 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) -> Bool {
     guard isResolved(forward.guest.address, hint: 0, for: listener, at: now, into: &sink) else { return true }
     guard case .accepted(let count) = host.receiveDatagrams(listener, into: &inbox) else { return true }
-    for place in 0..<count {
+    var place = 0
+    while place < count {
       let entry = inbox[place]
+      let alike = inbox.alike(from: place)
+      place = alike.upperBound
       guard
         let (id, slot) = forwardedFlow(
           listener, forward, client: entry.source, local: entry.destination, at: now)
       else {
-        drop(.exhausted, on: .first)
+        for _ in alike { drop(.exhausted, on: .first) }
         continue
       }
-      udp[slot].bytesToGuest += UInt64(entry.byteCount)
       use(slot, of: id, at: now)
-      sendUDP(place, from: udp[slot].remote, to: forward.guest, hint: udp[slot].neighbor, at: now, into: &sink)
+      udp[slot].bytesToGuest += inbox.byteCount(alike)
+      sendUDP(alike, from: udp[slot].remote, to: forward.guest, hint: udp[slot].neighbor, at: now, into: &sink)
     }
-    return count < inbox.capacity
+    return !inbox.isFull
   }
 
   /// The flow of a client of a forward, begun if there is none.

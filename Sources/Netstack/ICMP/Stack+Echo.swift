@@ -132,7 +132,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     useEcho(slot, of: id, at: now)
     // A full batch says that more may wait, for which there is no new event.
-    if count == inbox.capacity { enqueueEcho(id, slot) }
+    if inbox.isFull { enqueueEcho(id, slot) }
   }
 
   /// Puts a flow into the queue of those with work.

@@ -113,6 +113,8 @@ struct PacketContext {
   /// Bytes behind the IP header.
   var byteCount: Int
   var checksum: ChecksumState
+  /// Bytes of payload in each datagram but the last where the packet stands for several of UDP.
+  var datagramSize: Int?
   /// What lies behind the IP header.
   var proto: IPProtocol
   /// Whether the packet, or the frame that it came in, is for more than one station.

@@ -73,10 +73,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   /// Sends a packet of eight bytes of transport header and datagram `place` of the inbox, from its byte `first` on, in
-  /// as many parts as it takes.
+  /// as many parts as it takes; `checksum` says who completes that of a packet in one.
   mutating func send<Sink: FrameSink & ~Copyable>(
     _ header: UInt64, inbox place: Int, from first: Int = 0, as ip: PacketHeader, by path: GuestPath,
-    into sink: inout Sink
+    checksum: ChecksumState = .unverified, into sink: inout Sink
   ) {
     guard var parts = parts(of: ip, by: path) else { return }
     while let part = parts.nextPart() {
@@ -84,7 +84,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       var regions = sink.payload(of: run)
       let range = Self.dataRange(of: part)
       _ = regions.write(inbox.payload(place).extracting(first + range.lowerBound..<first + range.upperBound))
-      commit(run, header, part, by: path, into: &sink)
+      commit(run, header, part, by: path, checksum: checksum, into: &sink)
     }
   }
 
@@ -106,12 +106,14 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   }
 
   private mutating func commit<Sink: FrameSink & ~Copyable>(
-    _ run: consuming SlotRun, _ header: UInt64, _ part: PacketHeader, by path: GuestPath, into sink: inout Sink
+    _ run: consuming SlotRun, _ header: UInt64, _ part: PacketHeader, by path: GuestPath,
+    checksum: ChecksumState = .unverified, into sink: inout Sink
   ) {
     let (headerLength, payloadLength) = (run.headerLength, run.payloadLength)
     var bytes = sink.header(0, of: run)
     part.write(to: &bytes)
     if part.fragmentOffset == 0 { bytes.storeBigEndian(header, at: part.length) }
-    commit(run, on: path.port, headerLength: headerLength, payload: payloadLength, into: &sink)
+    commit(
+      run, on: path.port, headerLength: headerLength, payload: payloadLength, checksum: checksum, into: &sink)
   }
 }

@@ -80,7 +80,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     for _ in 0..<Self.discardBudget {
       guard case .accepted(let count) = host.receiveDatagrams(id, into: &inbox) else { return }
       for _ in 0..<count { drop(.unresolvedNeighbor, on: .first) }
-      if count < inbox.capacity { return }
+      if !inbox.isFull { return }
     }
   }
 

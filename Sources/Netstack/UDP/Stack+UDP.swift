@@ -84,8 +84,15 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       datagram.destination = client
       datagram.source = local
     }
-    datagrams.append(datagram, to: &udp[slot].deliveries)
     udp[slot].bytesFromGuest += UInt64(payload.count)
+    // A frame that stands for several datagrams is taken as these.
+    while let size = context.datagramSize, datagram.payload.count > size {
+      datagram.payload.count = size
+      datagrams.append(datagram, to: &udp[slot].deliveries)
+      datagram.payload.offset += size
+      datagram.payload.count = payload.offset + payload.count - datagram.payload.offset
+    }
+    datagrams.append(datagram, to: &udp[slot].deliveries)
   }
 
   /// What a guest's packet asks of the way. Where its destination stands for something of the host's own, the way

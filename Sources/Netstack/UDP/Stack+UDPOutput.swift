@@ -4,19 +4,76 @@ import Primitives
 import Wire
 
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
-  /// Sends datagram `place` of the inbox to a guest, in fragments where the guest takes no packet of its length.
+  /// Sends datagrams of the inbox, all of one length but perhaps the last, from one endpoint to a guest: as one frame
+  /// where the link cuts it into datagrams; in fragments where the guest takes no packet of their length.
   mutating func sendUDP<Sink: FrameSink & ~Copyable>(
-    _ place: Int, from remote: Endpoint, to guest: Endpoint, hint: Int, at now: Instant, into sink: inout Sink
+    _ places: Range<Int>, from remote: Endpoint, to guest: Endpoint, hint: Int, at now: Instant, into sink: inout Sink
   ) {
     guard let path = path(to: guest.address, hint: hint, at: now, into: &sink) else {
-      return drop(.unresolvedNeighbor, on: .first)
+      for _ in places { drop(.unresolvedNeighbor, on: .first) }
+      return
     }
+    let packetLength =
+      PacketHeader.internetLength(guest.address.family) + UDPHeader.length + inbox[places.lowerBound].byteCount
+    guard places.count > 1, path.offloads.contains([.checksum, .udp]), packetLength <= path.mtu else {
+      for place in places { sendUDP(place, from: remote, to: guest, by: path, into: &sink) }
+      return
+    }
+    sendTogether(places, from: remote, to: guest, by: path, into: &sink)
+  }
+
+  /// Sends one datagram.
+  private mutating func sendUDP<Sink: FrameSink & ~Copyable>(
+    _ place: Int, from remote: Endpoint, to guest: Endpoint, by path: GuestPath, into sink: inout Sink
+  ) {
     let length = UDPHeader.length + inbox[place].byteCount
     guard length <= Int(UInt16.max) else { return drop(.tooLong, on: path.port) }
     var udp = UDPHeader(sourcePort: remote.port, destinationPort: guest.port, length: length)
-    udp.checksum = checksum(of: udp, from: remote.address, to: guest.address, payload: inbox.payload(place))
     let ip = packetHeader(path, from: remote.address, to: guest.address, .udp, payloadLength: length)
-    send(udp.bits, inbox: place, as: ip, by: path, into: &sink)
+    var state = ChecksumState.unverified
+    // A packet in parts has its checksum in one of them, over all.
+    if path.offloads.contains(.checksum), ip.length - EthernetHeader.length + length <= path.mtu {
+      state = udp.leaveChecksum(ip)
+    } else {
+      udp.checksum = checksum(of: udp, from: remote.address, to: guest.address, payload: inbox.payload(place))
+    }
+    send(udp.bits, inbox: place, as: ip, by: path, checksum: state, into: &sink)
+  }
+
+  /// Sends datagrams as one frame, which the link cuts.
+  private mutating func sendTogether<Sink: FrameSink & ~Copyable>(
+    _ places: Range<Int>, from remote: Endpoint, to guest: Endpoint, by path: GuestPath, into sink: inout Sink
+  ) {
+    let total = Int(inbox.byteCount(places))
+    let length = UDPHeader.length + total
+    var udp = UDPHeader(sourcePort: remote.port, destinationPort: guest.port, length: length)
+    let ip = packetHeader(path, from: remote.address, to: guest.address, .udp, payloadLength: length)
+    let checksum = udp.leaveChecksum(ip)
+    let headerLength = ip.length + UDPHeader.length
+    let request = SlotRequest(port: path.port, headerLength: headerLength, payloadLength: total)
+    guard let run = reserve(request, in: &sink) else {
+      for _ in places { drop(.linkFull, on: path.port) }
+      return
+    }
+    copy(places, to: sink.payload(of: run))
+    var bytes = sink.header(0, of: run)
+    ip.write(to: &bytes)
+    udp.write(to: &bytes, at: ip.length)
+    let size = UInt16(inbox[places.lowerBound].byteCount)
+    commit(
+      run, on: path.port, headerLength: headerLength, payload: total, checksum: checksum,
+      segmentation: Segmentation(kind: .udp, size: size), into: &sink)
+  }
+
+  private func copy(_ places: Range<Int>, to regions: consuming ByteRegions) {
+    var regions = regions
+    var region = regions[0]
+    var offset = 0
+    for place in places {
+      let payload = inbox.payload(place)
+      region.copy(payload, at: offset)
+      offset += payload.count
+    }
   }
 
   /// Sends the first `count` bytes of `message` to a guest in one packet; false where the link has no room.
@@ -53,4 +110,49 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     sum.add(payload)
     return sum.nonzeroChecksum
   }
+}
+
+extension UDPHeader {
+  /// Leaves the checksum of a datagram behind the headers `ip` to the link, which begins with the pseudo-header's sum.
+  fileprivate mutating func leaveChecksum(_ ip: PacketHeader) -> ChecksumState {
+    var sum = InternetChecksum()
+    sum.addPseudoHeader(source: ip.source, destination: ip.destination, proto: .udp, length: length)
+    checksum = sum.folded
+    return .partial(start: UInt16(ip.length), offset: UInt16(Self.checksumOffset))
+  }
+}
+
+extension DatagramBatch {
+  /// The datagrams from `place` on that can go to a guest as one frame: from one endpoint to one address and of one
+  /// length, but for the last, which may be shorter.
+  @inline(__always)
+  func alike(from place: Int) -> Range<Int> {
+    let first = self[place]
+    var end = place + 1
+    var total = first.byteCount
+    // Nothing is not worth a frame of its own in a longer one.
+    guard first.byteCount > 0 else { return place..<end }
+    while end < count && end - place < Self.mostTogether {
+      let next = self[end]
+      guard next.byteCount > 0, next.byteCount <= first.byteCount, next.source == first.source,
+        next.destination == first.destination, total + next.byteCount <= Self.longestTogether
+      else { break }
+      total += next.byteCount
+      end += 1
+      if next.byteCount < first.byteCount { break }
+    }
+    return place..<end
+  }
+
+  /// Bytes of payload in several datagrams.
+  func byteCount(_ places: Range<Int>) -> UInt64 {
+    var total = 0
+    for place in places { total += self[place].byteCount }
+    return UInt64(total)
+  }
+
+  /// What an application can take at once from a socket with UDP_GRO (UDP_MAX_SEGMENTS before Linux 6.9).
+  private static var mostTogether: Int { 64 }
+  /// The payload of the longest packet, with room for either IP's header.
+  private static var longestTogether: Int { 65_535 - 48 }
 }

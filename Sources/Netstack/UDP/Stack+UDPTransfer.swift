@@ -75,24 +75,27 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     udp[slot].isQueued = false
     guard isResolved(udp[slot].guest.address, hint: udp[slot].neighbor, for: id, at: now, into: &sink) else { return }
     guard case .accepted(let count) = host.receiveDatagrams(id, into: &inbox) else { return }
-    for place in 0..<count {
+    var place = 0
+    while place < count {
       let source = inbox[place].source
+      let alike = inbox.alike(from: place)
+      place = alike.upperBound
       let remote: Endpoint
       switch udp[slot].kind {
       case .connected, .forwarded: remote = udp[slot].remote
       case .mapping:
         guard admits(source, slot, id) else {
-          drop(.filtered, on: neighbors[udp[slot].neighbor].port)
+          for _ in alike { drop(.filtered, on: neighbors[udp[slot].neighbor].port) }
           continue
         }
         remote = source
       }
-      udp[slot].bytesToGuest += UInt64(inbox[place].byteCount)
-      sendUDP(place, from: remote, to: udp[slot].guest, hint: udp[slot].neighbor, at: now, into: &sink)
+      udp[slot].bytesToGuest += inbox.byteCount(alike)
+      sendUDP(alike, from: remote, to: udp[slot].guest, hint: udp[slot].neighbor, at: now, into: &sink)
     }
     use(slot, of: id, at: now)
     // A full batch says that more may wait, for which there is no new event.
-    if count == inbox.capacity { enqueueUDP(id, slot) }
+    if inbox.isFull { enqueueUDP(id, slot) }
   }
 
   /// Puts a flow into the queue of those with work.

@@ -87,6 +87,9 @@ public struct UDPHeader: Hashable, Sendable {
   public var destinationPort: UInt16
   /// The length of the datagram in bytes, header included, up to 65,535.
   public var length: Int
+  /// Where the checksum lies, counted from the header's first byte.
+  public static var checksumOffset: Int { UDPField.checksum }
+
   /// The checksum; 0 for none, which IPv6 does not allow (RFC 8200 section 8.1).
   public var checksum: UInt16
 

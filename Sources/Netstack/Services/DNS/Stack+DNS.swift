@@ -92,7 +92,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) {
     if let stream = client.stream { return sendReply(byteCount, by: stream, at: now) }
     dns.putReply(byteCount, into: &inbox)
-    sendUDP(0, from: client.resolver, to: client.guest, hint: client.neighbor, at: now, into: &sink)
+    sendUDP(0..<1, from: client.resolver, to: client.guest, hint: client.neighbor, at: now, into: &sink)
   }
 
   /// The deadline of something of the resolver's has passed.

@@ -131,7 +131,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
           return passOver(exchange, at: now, into: &sink)
         }
       }
-      guard count == inbox.capacity else { return }
+      guard inbox.isFull else { return }
     }
     // Somebody is guessing (RFC 5452 section 9.3): this socket is given up.
     fail(exchange, at: now, into: &sink)
@@ -155,8 +155,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if inbox[datagram].byteCount <= query.answerLimit {
       inbox.store(query.identifier, to: datagram)
       sendUDP(
-        datagram, from: query.client.resolver, to: query.client.guest, hint: query.client.neighbor, at: now, into: &sink
-      )
+        datagram..<datagram + 1, from: query.client.resolver, to: query.client.guest, hint: query.client.neighbor,
+        at: now, into: &sink)
     } else {
       do throws(WireError) {
         let count = try dns.writeTruncated(inbox, datagram, for: place)
