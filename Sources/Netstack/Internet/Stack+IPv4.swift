@@ -17,7 +17,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     var context = PacketContext(
       frame: frame, port: descriptor.port, neighbor: 0, source: IPAddress(packet.source),
       destination: IPAddress(packet.destination), offset: EthernetHeader.length + packet.headerLength,
-      byteCount: packet.payloadLength, checksum: descriptor.checksum, datagramSize: descriptor.segmentation?.datagramSize,
+      byteCount: packet.payloadLength, checksum: descriptor.checksum,
+      datagramSize: descriptor.segmentation?.datagramSize,
       proto: packet.proto,
       isGroup: isGroup(packet.destination) || isGroupFrame(frame, of: batch), hopLimit: packet.timeToLive,
       trafficClass: packet.dscpECN, mayFragment: !packet.dontFragment || isReassembled)

@@ -22,7 +22,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     var context = PacketContext(
       frame: frame, port: descriptor.port, neighbor: 0, source: IPAddress(packet.source),
       destination: IPAddress(packet.destination), offset: EthernetHeader.length + IPv6Header.length,
-      byteCount: packet.payloadLength, checksum: descriptor.checksum, datagramSize: descriptor.segmentation?.datagramSize,
+      byteCount: packet.payloadLength, checksum: descriptor.checksum,
+      datagramSize: descriptor.segmentation?.datagramSize,
       proto: packet.nextHeader,
       isGroup: isGroup || isGroupFrame(frame, of: batch), hopLimit: packet.hopLimit,
       trafficClass: packet.trafficClass, mayFragment: isReassembled)
