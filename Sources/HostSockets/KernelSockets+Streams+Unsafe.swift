@@ -14,6 +14,7 @@ extension KernelSockets {
       keepError(errno, of: flow)
     }
     let error = table[flow].error
+    if count == 0 && error == 0 { table[flow].hasEnded = true }
     // The kernel lets a failed stream look like one that has ended.
     return error != 0 ? .failed(HostError(number: error)) : .endOfStream
   }
@@ -121,6 +122,11 @@ extension KernelSockets {
       table[flow].stoppedAtMark = false
       renewInterest(flow)
     }
+  }
+
+  /// Whether nothing unread is left: the end was seen, and what lay before it was removed.
+  func isKnownEmpty(_ flow: FlowID) -> Bool {
+    usesPeekOffset && table[flow].hasEnded && table[flow].peekOffset == 0
   }
 
   /// Removes everything unread, or closing would reset the connection.

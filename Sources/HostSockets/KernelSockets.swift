@@ -107,6 +107,7 @@ public struct KernelSockets: ~Copyable {
     if events.contains(.hungUp) && table[flow].kind == .localStream { readiness.insert(.hungUp) }
     if events.contains(.writable) && table[flow].awaitsWritable {
       table[flow].awaitsWritable = false
+      table[flow].hasConnected = readiness.isDisjoint(with: [.failed, .readClosed])
       readiness.insert(.writable)
     }
     return readiness
@@ -172,6 +173,8 @@ extension KernelSockets: HostNetwork {
   /// How far connecting is: the socket's pending error, or whether it has a peer.
   public mutating func finishConnecting(_ flow: FlowID) -> HostOpen {
     let socket = descriptor(flow)
+    // A stream with an error says so, and one without a peer is not writable.
+    if table[flow].hasConnected { return connected(flow) }
     do throws(SystemError) {
       let error = try SocketOption.pendingError.value(on: socket)
       if error != 0 {
@@ -184,6 +187,10 @@ extension KernelSockets: HostNetwork {
       table[flow].awaitsWritable = true
       return .inProgress
     }
+    return connected(flow)
+  }
+
+  private mutating func connected(_ flow: FlowID) -> HostOpen {
     do throws(SystemError) {
       try endConnecting(flow)
       return .ready
@@ -302,7 +309,7 @@ extension KernelSockets: HostNetwork {
     if abortively { commands.hangUp(flow) }
     switch (table[flow].kind, abortively) {
     case (.stream, true): Self.resetOnClose(descriptor(flow))
-    case (.stream, false), (.localStream, false): discardUnread(flow)
+    case (.stream, false), (.localStream, false): if !isKnownEmpty(flow) { discardUnread(flow) }
     // A UNIX socket has no reset of its own: its peer is told of one by what was left unread.
     case (.localStream, true), (.none, _), (.streamListener, _), (.localListener, _), (.datagrams, _),
       (.datagramListener, _), (.echo, _), (.rawEcho, _), (.file, _):

@@ -85,6 +85,18 @@ struct SocketState {
     set { flags = newValue ? flags | 8 : flags & ~8 }
   }
 
+  /// Whether a stream that was connecting has become writable without a failure.
+  var hasConnected: Bool {
+    get { flags & 32 != 0 }
+    set { flags = newValue ? flags | 32 : flags & ~32 }
+  }
+
+  /// Whether the end of a stream was seen, behind what it still holds.
+  var hasEnded: Bool {
+    get { flags & 64 != 0 }
+    set { flags = newValue ? flags | 64 : flags & ~64 }
+  }
+
   /// Whether the system does not cut messages into datagrams on the way that the socket's take.
   var refusesSegments: Bool {
     get { flags & 16 != 0 }

@@ -25,7 +25,7 @@ extension LinkEnd: CustomStringConvertible {
 public struct FrameReceipt: Hashable, Sendable {
   /// How many whole frames the receiver's `batch` now holds.
   public var frameCount: Int
-  /// Whether everything that had arrived was read.
+  /// Whether everything that had arrived was read, or the rest had better wait for the next event.
   public var isDrained: Bool
   /// Why nothing more will come; the frames of this receipt came before.
   public var end: LinkEnd?

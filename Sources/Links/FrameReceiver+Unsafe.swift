@@ -34,6 +34,8 @@ public struct FrameReceiver: ~Copyable {
   public private(set) var counters = Counters()
   private let memory: UnsafeMutableRawBufferPointer
   private var frames: FrameBatchStorage
+  /// How often in a row a device had no more than one frame.
+  private var lonelyReads: UInt8 = 0
   /// Read and not yet made into frames: `start..<end`.
   private var start = 0
   private var end = 0
@@ -116,10 +118,15 @@ public struct FrameReceiver: ~Copyable {
   }
 
   /// Reads frame after frame, each behind the one before.
+  ///
+  /// Where frames come one by one, as in a conversation, the look for another only delays the first: it is left to the
+  /// next wait, and taken now and then to see whether that is still so.
   private mutating func receiveFrames(from device: Int32, headerLength: Int) -> FrameReceipt {
     var receipt = FrameReceipt()
     end = 0
-    while unsafe !frames.isFull && memory.count - end >= headerLength + Self.longestDeviceFrame {
+    let limit = lonelyReads > 0 && lonelyReads % 8 != 0 ? 1 : Self.deviceBatch
+    defer { lonelyReads = frames.count <= 1 ? lonelyReads &+ 1 : 0 }
+    while unsafe frames.count < limit && memory.count - end >= headerLength + Self.longestDeviceFrame {
       counters.readCalls += 1
       do throws(SystemError) {
         var space = freeSpace()
@@ -134,6 +141,7 @@ public struct FrameReceiver: ~Copyable {
         break
       }
     }
+    if limit == 1 { receipt.isDrained = true }
     return receipt
   }
 

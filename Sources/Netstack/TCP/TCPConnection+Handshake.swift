@@ -102,8 +102,11 @@ extension TCPConnection {
     }
     startKeepAliveTimer(at: now)
     isReadable = true
+    work.insert(.pump)
+    // The room for an outbound connection's data was looked at when the host had connected.
+    if isInbound { work.insert(.updateWindow) }
     // Data that came with the SYN waits in the pool.
-    work.insert(reassembly.isEmpty ? [.pump, .updateWindow] : [.pump, .updateWindow, .deliver])
+    if !reassembly.isEmpty { work.insert(.deliver) }
   }
 }
 

@@ -257,6 +257,7 @@ extension TCPConnection {
       if duplicatesOwed < .max { duplicatesOwed += 1 }
       return .keep(payload, at: sequence)
     }
+    conversation.guestSpoke()
     // Never by the pool, which may be full of what waits for just this.
     pendingByteCount += payload.count
     work.insert(.deliver)
@@ -265,9 +266,13 @@ extension TCPConnection {
 
   /// Whether the guest waits for the acknowledgment of a segment: one that opens its congestion window at the start,
   /// the last of what it had to send, one that is not next in order (RFC 5681 section 4.2), or one that fills a gap.
-  /// In the middle of a long transfer an acknowledgment may wait for the next segment.
+  /// In the middle of a long transfer an acknowledgment may wait for the next segment, and in a conversation for the
+  /// answer.
   private func isUrgentToAcknowledge(_ segment: TCPArrival) -> Bool {
-    bytesFromGuest < UInt64(Self.quickSegments * segmentSize)
+    let isOrdinary =
+      segment.flags.isDisjoint(with: [.fin, .urg]) && segment.sequence == receiveExpected && reassembly.isEmpty
+    if isOrdinary && conversation.isSettled && segment.payload.count < segmentSize { return false }
+    return bytesFromGuest < UInt64(Self.quickSegments * segmentSize)
       || !segment.flags.isDisjoint(with: [.psh, .fin, .urg]) || segment.sequence != receiveExpected
       || !reassembly.isEmpty
   }

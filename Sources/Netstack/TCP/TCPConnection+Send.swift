@@ -181,6 +181,7 @@ extension TCPConnection {
       highRetransmitted = SequenceNumber.later(highRetransmitted, end)
     }
     if end > sendMaximum {
+      conversation.hostSpoke()
       bytesToGuest += UInt64(end - sendMaximum)
       // RFC 6298 section 3 (Karn): only what is sent for the first time is timed.
       if timedSequence == nil && sequence >= sendMaximum {

@@ -74,6 +74,7 @@ extension TCPConnection {
   mutating func timerFired(at now: Instant, _ scoreboard: inout SACKScoreboard) -> TCPTimerOutcome {
     if acknowledgmentDeadline <= now {
       acknowledgmentDeadline = .never
+      conversation.end()
       work.insert(.acknowledge)
     }
     guard deadline <= now else { return .carryOn }

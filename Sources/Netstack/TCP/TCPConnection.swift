@@ -122,6 +122,8 @@ struct TCPConnection {
   var duplicatesOwed: UInt8 = 0
   /// A probe for a loss at the end of a flight is out (RFC 8985 section 7).
   var hasProbedLoss = false
+  /// Whether guest and host speak in turn.
+  var conversation = Conversation()
 
   // Time
   var deadline = Instant.never
@@ -231,6 +233,30 @@ struct TCPConnection {
     case fast
     /// The retransmission timer has: everything from SND.UNA on is sent again, but what the guest reports to have.
     case timeout
+  }
+
+  /// Whether guest and host speak in turn, a message each, as in requests and responses. Then an acknowledgment may
+  /// wait for the answer, which carries it (RFC 1122 section 4.2.3.2).
+  struct Conversation {
+    /// How often in a row the host has answered; the top bit says that it is the host's turn.
+    private var bits: UInt8 = 0
+
+    private static let hostsTurn: UInt8 = 0x80
+    private static let enough: UInt8 = 4
+
+    /// Whether the answer to what the guest says can be counted on.
+    var isSettled: Bool { bits & ~Self.hostsTurn >= Self.enough }
+
+    /// The guest has said something; twice without an answer is no conversation.
+    mutating func guestSpoke() { bits = bits & Self.hostsTurn != 0 ? Self.hostsTurn : bits | Self.hostsTurn }
+
+    /// The host has said something.
+    mutating func hostSpoke() {
+      if bits & Self.hostsTurn != 0 { bits = min(bits & ~Self.hostsTurn + 1, Self.enough) }
+    }
+
+    /// An answer did not come in time.
+    mutating func end() { bits = 0 }
   }
 
   /// Which options both sides have offered.
