@@ -38,6 +38,7 @@ let package = Package(
     // The edge: Linux.
     .target(name: "CLinux"),
     .target(name: "LinuxSystem", dependencies: ["CLinux", "Primitives"], swiftSettings: settings),
+    .target(name: "RouteNetlink", dependencies: ["LinuxSystem", "Primitives"], swiftSettings: settings),
     .target(
       name: "Links", dependencies: ["Primitives", "Buffers", "Netstack", "LinuxSystem"], swiftSettings: settings),
     .target(
@@ -49,13 +50,13 @@ let package = Package(
     .target(
       name: "Runtime",
       dependencies: [
-        "Primitives", "Buffers", "Netstack", "LinuxSystem", "Links", "HostSockets", "Configuration",
+        "Primitives", "Buffers", "Netstack", "LinuxSystem", "RouteNetlink", "Links", "HostSockets", "Configuration",
         basicContainers, .product(name: "Logging", package: "swift-log"), "TOMLKit",
       ], swiftSettings: settings),
     .executableTarget(
       name: "culvert",
       dependencies: [
-        "Runtime", "Configuration", "LinuxSystem", "Primitives",
+        "Runtime", "Configuration", "LinuxSystem", "RouteNetlink", "Primitives",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
@@ -80,6 +81,8 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux", "Primitives"], swiftSettings: settings),
+    .testTarget(
+      name: "RouteNetlinkTests", dependencies: ["RouteNetlink", "LinuxSystem", "Primitives"], swiftSettings: settings),
     .testTarget(
       name: "HostSocketsTests",
       dependencies: ["HostSockets", "LinuxSystem", "CLinux", "Netstack", "Buffers", "Primitives"],

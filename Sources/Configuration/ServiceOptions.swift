@@ -20,9 +20,39 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var logLevel = LogLevel.info
   /// How to look at a socket's data beyond what was already looked at.
   public var peek = PeekOption.automatic
+  /// What a TAP device is used for.
+  public var mode = LinkMode.auto
+  /// The MTU of a network whose options say nothing of it, in bytes.
+  public var defaultMTU = 65_520
 
   /// The defaults, without a link.
   public init() {}
+}
+
+extension ServiceOptions {
+  /// The MTU of an interface of the kernel's whose options say nothing of it: the ordinary one. With segmentation left
+  /// to the kernel a longer one wins nothing, and what a guest sends by UDP fits the path outside.
+  public static let deviceMTU = 1500
+
+  /// Fills in what the links of a network say of what its options leave open.
+  public mutating func adoptDefaults(of links: [LinkAddress]) {
+    if !links.isEmpty && links.allSatisfy(\.isDevice) { defaultMTU = Self.deviceMTU }
+  }
+
+  /// The network of these options, checked.
+  public var checkedNetwork: VirtualNetwork {
+    get throws(ConfigurationError) { try VirtualNetwork(network, defaultMTU: defaultMTU) }
+  }
+}
+
+/// What a TAP device is used for.
+public enum LinkMode: String, Codable, CaseIterable, Hashable, Sendable {
+  /// `user`, unless the device is a bridge's port or another process holds it.
+  case auto
+  /// Its frames end in our stack.
+  case user
+  /// They are left to a bridge of the kernel's.
+  case bridge
 }
 
 /// How much to log; each level includes those before it.

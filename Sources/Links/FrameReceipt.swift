@@ -4,6 +4,8 @@ public enum LinkEnd: Hashable, Sendable {
   case closedByPeer(forgotten: Int)
   /// The peer announced a frame of this length, which is longer than any: what follows cannot be understood.
   case oversizedFrame(length: UInt32)
+  /// The device is gone: its namespace has ended, or somebody has removed it.
+  case deviceRemoved
   /// The connection failed; the system's error in words.
   case failed(String)
 }
@@ -16,6 +18,7 @@ extension LinkEnd: CustomStringConvertible {
       forgotten == 0 ? "the peer closed the connection" : "the peer closed the connection within a frame"
     case .oversizedFrame(let length):
       "the peer announced a frame of \(length) bytes, the most are \(StreamFraming.maximumFrameLength)"
+    case .deviceRemoved: "the device is gone, with its namespace or by itself"
     case .failed(let reason): reason
     }
   }

@@ -137,7 +137,7 @@ public struct FrameReceiver: ~Copyable {
         counters.byteCount += count
         take(count, headerLength: headerLength)
       } catch {
-        receipt.end = .failed(error.description)
+        receipt.end = error.isDeviceRemoved ? .deviceRemoved : .failed(error.description)
         break
       }
     }

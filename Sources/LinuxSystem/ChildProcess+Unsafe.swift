@@ -67,6 +67,16 @@ public struct ChildProcess: ~Copyable, Sendable {
     return cause == Int32(CLD_EXITED) ? .status(status) : .signal(status)
   }
 
+  /// Waits until the child has ended. Once it was told how, `exit` is not to be asked any more.
+  public func waitUntilExit() throws(SystemError) -> Exit {
+    while true {
+      if let exit = try exit() { return exit }
+      var state = pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+      // SAFETY: one structure.
+      try checked("wait for a child") { unsafe poll(&state, 1, -1) }
+    }
+  }
+
   /// Sends the child a signal; one that has ended gets none.
   public func send(signal: Int32) throws(SystemError) {
     guard clinux_pidfd_signal(descriptor.rawValue, signal) != 0 else { return }

@@ -56,14 +56,23 @@ public struct SignalQueue: ~Copyable, Sendable {
     try checked("stop collecting signals") { unsafe clinux_unblock_signals(signals, Int32(signals.count)) }
   }
 
+  /// A signal that was taken.
+  public struct Signal: Hashable, Sendable {
+    /// Its number.
+    public let number: Int32
+    /// Whether the kernel has sent it, as for a key on the terminal, and so to every process in the foreground.
+    public let isFromKernel: Bool
+  }
+
   /// Takes the next signal, nil where none waits.
-  public func next() throws(SystemError) -> Int32? {
+  public func next() throws(SystemError) -> Signal? {
     var info = signalfd_siginfo()
     // SAFETY: the system fills a whole structure or nothing.
     let count = unsafe withUnsafeMutableBytes(of: &info) { bytes in
       uninterrupted { unsafe Glibc.read(descriptor.rawValue, bytes.baseAddress, bytes.count) }
     }
-    return try FileDescriptor.orWait(count, "read a signal") == nil ? nil : Int32(info.ssi_signo)
+    guard try FileDescriptor.orWait(count, "read a signal") != nil else { return nil }
+    return Signal(number: Int32(info.ssi_signo), isFromKernel: info.ssi_code == CLINUX_SI_KERNEL)
   }
 }
 

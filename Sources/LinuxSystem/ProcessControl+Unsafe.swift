@@ -41,6 +41,9 @@ public enum ProcessControl {
   /// The number of the user with whose permissions this process acts.
   public static var effectiveUser: UInt32 { geteuid() }
 
+  /// The number of the group with whose permissions this process acts.
+  public static var effectiveGroup: UInt32 { getegid() }
+
   /// The value of a variable of the environment.
   public static func environment(_ name: String) -> String? {
     // SAFETY: the string is copied at once; nothing changes the environment beside us.

@@ -32,21 +32,3 @@ extension ProcessControl {
     _ = signal(SIGPIPE, SIG_IGN)
   }
 }
-
-extension FileSystem {
-  /// What the symbolic link at `path` holds, nil where it is none.
-  public static func linkTarget(of path: String) throws(SystemError) -> String? {
-    // PATH_MAX, the longest that a link holds (symlink(2)).
-    var storage = [UInt8](repeating: 0, count: 4096)
-    // SAFETY: the system writes no more than the array holds, and no final zero.
-    let count = unsafe storage.withUnsafeMutableBytes { bytes in
-      guard let base = unsafe bytes.assumingMemoryBound(to: CChar.self).baseAddress else { return 0 }
-      return uninterrupted { unsafe readlink(path, base, bytes.count) }
-    }
-    guard count >= 0 else {
-      if errno == EINVAL { return nil }
-      throw .last("read the link", path)
-    }
-    return String(decoding: storage.prefix(count), as: UTF8.self)
-  }
-}

@@ -77,6 +77,9 @@ public struct TAPDevice: ~Copyable, Sendable {
     return unsafe clinux_tap_query(descriptor, &request) == 0
   }
 
+  /// Gives the descriptor up, open, to the caller.
+  public consuming func detached() -> FileDescriptor { descriptor }
+
   /// Lets the device outlive its descriptors, or not.
   public func setPersistent(_ isPersistent: Bool) throws(SystemError) {
     try checked("keep the TAP device", name) {

@@ -26,9 +26,10 @@ struct CheckCommand: ParsableCommand {
   var links: [String] = []
 
   func run() throws {
-    let options = try process.options(network: network, defaultLevel: .info)
-    let network = try VirtualNetwork(options.network)
+    var options = try process.options(network: network, defaultLevel: .info)
     let links = try (options.links + links).map { text throws(ConfigurationError) in try LinkAddress(text) }
+    options.adoptDefaults(of: links)
+    let network = try options.checkedNetwork
     var settings: [(name: String, value: SettingValue)] = [("link", .list(links.map(\.description)))]
     settings += network.settings
     if let pidFile = options.pidFile { settings.append(("pid-file", .text(pidFile))) }

@@ -5,7 +5,7 @@ import Runtime
 struct Culvert: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "culvert",
-    abstract: "Give a virtual machine a network, without root.",
+    abstract: "Give a virtual machine or a network namespace a network, without root.",
     discussion: """
       Culvert ends a guest's Ethernet frames in a TCP/IP stack of its own and carries each connection on an ordinary \
       socket of the host. The guest finds a gateway and a way to the host's loopback at 10.0.2.2, a name server at \
@@ -22,16 +22,20 @@ struct Culvert: ParsableCommand {
         Serve a guest that is started elsewhere; QEMU's options are printed:
           culvert serve unix:/run/user/1000/net.sock
 
+        Run a program in a network namespace of its own:
+          culvert exec -- curl http://example.com/
+
         Look into one that runs:
           culvert serve --control unix:ctl.sock unix:net.sock &
           culvert ctl --socket unix:ctl.sock flows
 
       EXIT STATUS
         0 after a regular end, 1 if something could not be done, 2 for a wrong command line.
-        'culvert run' ends with the status of the command that it started.
+        'culvert run' and 'culvert exec' end with the status of the command that they started.
       """,
     version: Version.current,
     subcommands: [
-      RunCommand.self, ServeCommand.self, CheckCommand.self, CtlCommand.self, CompletionsCommand.self,
+      RunCommand.self, ServeCommand.self, ExecCommand.self, CheckCommand.self, CtlCommand.self,
+      CompletionsCommand.self, NamespaceHelperCommand.self,
     ])
 }

@@ -138,7 +138,7 @@ struct NetworkArguments: ParsableArguments {
     name: .customLong("mtu"),
     help: ArgumentHelp(
       "The longest packet that guests are advised to send; a guest that ignores the advice loses nothing "
-        + "(default: 65520).", valueName: "bytes"))
+        + "(default: 65520; 1500 where every link is 'tap:' or 'netns:', and with 'exec').", valueName: "bytes"))
   var mtu: Int?
 
   @Option(

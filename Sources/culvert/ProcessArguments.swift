@@ -46,6 +46,14 @@ struct ProcessArguments: ParsableArguments {
   var logLevel: LogLevel?
 
   @Option(
+    name: .customLong("mode"),
+    help: ArgumentHelp(
+      "What 'tap:NAME' is used for: 'user' ends its frames here, 'bridge' leaves them to a bridge of the kernel's, and "
+        + "'auto' is 'user' unless the device is a bridge's port or another process holds it (default: auto).",
+      valueName: "auto|user|bridge"))
+  var mode = LinkMode.auto
+
+  @Option(
     name: .customLong("peek"),
     help: ArgumentHelp(
       "How to look at a socket's data beyond what was looked at: offset, skip or automatic.", visibility: .hidden))
@@ -65,9 +73,11 @@ struct ProcessArguments: ParsableArguments {
     options.control = control ?? file?.control
     options.logLevel = logLevel ?? file?.logLevel ?? defaultLevel
     options.peek = peek
+    options.mode = mode
     return options
   }
 }
 
 extension LogLevel: ExpressibleByArgument {}
 extension PeekOption: ExpressibleByArgument {}
+extension LinkMode: ExpressibleByArgument {}

@@ -9,14 +9,18 @@ struct ServeCommand: ParsableCommand {
     commandName: "serve",
     abstract: "Serve a network on links, until stopped.",
     discussion: """
-      Each LINK is a byte stream on which QEMU's '-netdev stream' speaks. The options that attach a guest to it are \
-      printed at start.
+      A LINK is a byte stream on which QEMU's '-netdev stream' speaks, or a TAP device. The options that attach a \
+      guest of QEMU's are printed at start.
 
         unix:PATH                listen on a socket; only the same user may connect
         tcp:HOST:PORT            listen on an address and port
         connect:unix:PATH        connect to where QEMU listens ('server=on')
         connect:tcp:HOST:PORT    the same by TCP
-        fd:N                     an inherited descriptor, connected or listening
+        tap:NAME                 a TAP device, which is made if there is none; see --mode
+        netns:PID|PATH[,ifname=tap0]
+                                 a TAP device that is made in another network namespace and set up for its \
+      programs; the service ends with the namespace
+        fd:N                     an inherited descriptor: a stream, connected or listening, or a TAP device
 
       A link has one guest at a time. When QEMU goes away the link waits for the next, and the guest's connections \
       are kept for 60 seconds. Sockets passed by the service manager (LISTEN_FDS) are links too.
@@ -32,6 +36,9 @@ struct ServeCommand: ParsableCommand {
         Another network, another name server, and the guest's SSH server at port 2222:
           culvert serve --net 192.168.76.0/24 --dns-upstream 192.0.2.53 \\
             --hostfwd tcp::2222-:22 unix:net.sock
+
+        The programs in the network namespace of a process:
+          culvert serve netns:4711
 
         In a systemd unit (Type=notify):
           ExecStart=culvert serve unix:%t/net.sock

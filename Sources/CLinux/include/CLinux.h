@@ -42,6 +42,7 @@
 
 #include "CLinuxFiles.h"
 #include "CLinuxMessages.h"
+#include "CLinuxNamespace.h"
 #include "CLinuxTAP.h"
 
 #include <linux/errqueue.h>
@@ -88,6 +89,9 @@ static inline int clinux_signalfd(const int *signals, int count) {
   if (error != 0) { errno = error; return -1; }
   return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
+
+/// Where a signal comes from that the kernel sends (siginfo.h).
+static const int32_t CLINUX_SI_KERNEL = 0x80;
 
 /// Unblocks `count` signals in the calling thread.
 static inline int clinux_unblock_signals(const int *signals, int count) {

@@ -87,7 +87,8 @@ extension QEMUOption {
 }
 
 extension LinkAddress {
-  /// The options of QEMU that attach a guest to this link, nil where it depends on the descriptor's other end.
+  /// The options of QEMU that attach a guest to this link, nil where it depends on the descriptor's other end,
+  /// or no QEMU is meant.
   ///
   /// Where Culvert listens QEMU connects, and the other way about. A path is absolute or relative to where QEMU runs.
   public func qemuOptions(netdev: String = "net0") -> [String]? {
@@ -98,7 +99,7 @@ extension LinkAddress {
       case .listenTCP(let endpoint):
         ("off", "addr.type=inet,addr.host=\(endpoint.reachableHost),addr.port=\(endpoint.port)")
       case .connectTCP(let endpoint): ("on", "addr.type=inet,addr.host=\(endpoint.address),addr.port=\(endpoint.port)")
-      case .descriptor: ("", "")
+      case .descriptor, .device, .namespace: ("", "")
       }
     guard !address.isEmpty else { return nil }
     return [

@@ -227,14 +227,15 @@ extension NetworkLoop where Host: ~Copyable {
 
   private mutating func takeSignals() throws(SystemError) {
     while let signal = try signals.next() {
-      if signal == Signals.logFlows {
+      if signal.number == Signals.logFlows {
         logFlows()
         for companion in companions { try companion.send(.logFlows) }
-      } else if signal == Signals.reload, configuration != nil {
+      } else if signal.number == Signals.reload, configuration != nil {
         reloadConfiguration()
         for companion in companions { try companion.send(.reload) }
       } else if child != nil {
-        try child?.pass(signal)
+        // A key on the terminal has reached the command by itself.
+        if !signal.isFromKernel { try child?.pass(signal.number) }
       } else {
         beginEnding(.stopped)
       }

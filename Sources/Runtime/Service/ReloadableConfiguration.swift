@@ -23,7 +23,7 @@ struct ReloadableConfiguration: Sendable {
   /// What the network would be by the file as it is now, whose forwards take none of the instance's own sockets.
   func read() throws(ServiceError) -> VirtualNetwork {
     try ServiceError.wrapping {
-      let network = try VirtualNetwork(options.reloaded().serving(attachment, index).network)
+      let network = try options.reloaded().serving(attachment, index).checkedNetwork
       for forward in network.forwards { try ownSockets.check(forward) }
       return network
     }

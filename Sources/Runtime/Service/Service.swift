@@ -16,9 +16,11 @@ public enum Service {
     try ServiceError.wrapping {
       let threshold = LogThreshold(Logger.Level(options.logLevel))
       let logger = Logger.standardError(threshold)
-      let setup = try Setup(options, logger: logger)
       let inherited = try ServiceManager.takeDescriptors().map { LinkAddress.descriptor($0) }
       let links = try options.links.map { try LinkAddress($0) } + inherited
+      var options = options
+      options.adoptDefaults(of: links)
+      let setup = try Setup(options, logger: logger)
       guard !links.isEmpty else { throw ServiceError("there is no link to serve; give \(LinkAddress.syntax)") }
       var loop = try setup.makeLoop(links: links)
       var control = try setup.openControl()

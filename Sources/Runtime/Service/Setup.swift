@@ -9,10 +9,10 @@ import Primitives
 
 /// The steps in which an instance is set up.
 struct Setup: ~Copyable {
-  private let network: VirtualNetwork
-  private let options: ServiceOptions
+  let network: VirtualNetwork
+  let options: ServiceOptions
   private let configuration: ReloadableConfiguration?
-  private let logger: Logger
+  let logger: Logger
   private let ready: FileDescriptor?
   private let control: ControlAddress?
 
@@ -20,7 +20,7 @@ struct Setup: ~Copyable {
   /// report to.
   init(_ all: ServiceOptions, for attachment: QEMUAttachment? = nil, _ index: Int = 0, logger: Logger) throws {
     let options = all.serving(attachment, index)
-    let network = try VirtualNetwork(options.network)
+    let network = try options.checkedNetwork
     let control = try options.control.map { try ControlAddress($0) }
     let ready = try Self.takeDescriptor(options.readyDescriptor)
     self.logger = logger
@@ -143,20 +143,6 @@ struct Setup: ~Copyable {
       throw ServiceError("tftp '\(network.tftpFolder)': \(error.reason); give a folder that can be read")
     }
   }
-
-  private func openLinks(_ addresses: [LinkAddress], registrar: EventRegistrar) throws -> LinkSet {
-    let now = MonotonicClock.now
-    func open(_ port: Int) throws -> Link {
-      let id = PortID(rawValue: UInt16(port))
-      if case .descriptor(let number) = addresses[port], TAPDevice.isDevice(number) {
-        return Link(try TAPDevice(attached: FileDescriptor(owning: number)), port: id, registrar: registrar, at: now)
-      }
-      return try Link(StreamEndpoint(addresses[port]), port: id, registrar: registrar, at: now)
-    }
-    var links = LinkSet(first: try open(0))
-    for port in addresses.indices.dropFirst() { links.append(try open(port)) }
-    return links
-  }
 }
 
 extension NetworkLoop where Host: ~Copyable {
@@ -245,19 +231,6 @@ extension UDPFiltering {
     case .endpoint: self = .endpointIndependent
     case .address: self = .address
     case .port: self = .addressAndPort
-    }
-  }
-}
-
-extension StreamEndpoint {
-  /// The link of an address.
-  init(_ address: LinkAddress) {
-    switch address {
-    case .listenUnix(let path): self = .unix(path: path)
-    case .listenTCP(let endpoint): self = .tcp(endpoint)
-    case .connectUnix(let path): self = .connectUnix(path: path)
-    case .connectTCP(let endpoint): self = .connectTCP(endpoint)
-    case .descriptor(let number): self = .descriptor(number)
     }
   }
 }

@@ -1,0 +1,56 @@
+// Namespaces, mounts, and the netlink socket by which a network namespace is set up.
+
+#ifndef CLINUX_NAMESPACE_H
+#define CLINUX_NAMESPACE_H
+
+#include <linux/netlink.h>
+#include <linux/nsfs.h>
+#include <linux/rtnetlink.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/// What only _GNU_SOURCE would declare (linux/sched.h).
+static const int CLINUX_NEW_MOUNTS = 0x00020000;
+static const int CLINUX_NEW_USERS = 0x10000000;
+static const int CLINUX_NEW_NETWORK = 0x40000000;
+
+static inline int clinux_unshare(int namespaces) { return (int)syscall(SYS_unshare, namespaces); }
+
+/// Enters the namespace behind a descriptor, which must be of `kind`.
+static inline int clinux_enter_namespace(int descriptor, int kind) {
+  return (int)syscall(SYS_setns, descriptor, kind);
+}
+
+/// A descriptor of the user namespace that owns the namespace behind a descriptor.
+static inline int clinux_owning_users(int descriptor) { return ioctl(descriptor, NS_GET_USERNS); }
+
+/// The kind of the namespace behind a descriptor, one of CLINUX_NEW_*.
+static inline int clinux_namespace_kind(int descriptor) { return ioctl(descriptor, NS_GET_NSTYPE); }
+
+static inline int clinux_bind_mount(const char *source, const char *target) {
+  return mount(source, target, NULL, MS_BIND, NULL);
+}
+
+/// Mounts an empty file system in memory.
+static inline int clinux_mount_memory(const char *target, const char *options) {
+  return mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, options);
+}
+
+/// Keeps what is mounted from now on from other namespaces, and theirs from this one.
+static inline int clinux_make_mounts_private(void) { return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL); }
+
+/// A blocking socket for rtnetlink, on which the kernel explains its errors.
+static inline int clinux_route_socket(void) {
+  int made = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (made < 0) return made;
+  int yes = 1;
+  // A kernel that does not know how leaves the number alone.
+  setsockopt(made, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof yes);
+  setsockopt(made, SOL_NETLINK, NETLINK_EXT_ACK, &yes, sizeof yes);
+  return made;
+}
+
+#endif

@@ -1,0 +1,114 @@
+import CLinux
+import Glibc
+
+/// Namespaces of the kernel (namespaces(7)), entered and made by the calling process.
+///
+/// A process with several threads may neither make nor enter a user namespace.
+public enum Namespace {
+  /// What a namespace is of.
+  public enum Kind: Hashable, Sendable {
+    /// Users and their rights.
+    case users
+    /// Interfaces, addresses, routes and sockets.
+    case network
+    /// What is mounted where.
+    case mounts
+
+    fileprivate var rawValue: Int32 {
+      switch self {
+      case .users: CLINUX_NEW_USERS
+      case .network: CLINUX_NEW_NETWORK
+      case .mounts: CLINUX_NEW_MOUNTS
+      }
+    }
+
+    fileprivate var words: String {
+      switch self {
+      case .users: "user"
+      case .network: "network"
+      case .mounts: "mount"
+      }
+    }
+  }
+
+  /// Leaves the namespaces of these kinds for new ones; a new user namespace owns the others.
+  public static func make(_ kinds: [Kind]) throws(SystemError) {
+    let names = kinds.map(\.words).joined(separator: ", ") + (kinds.count == 1 ? " namespace" : " namespaces")
+    try checked("make", "new " + names) { clinux_unshare(kinds.reduce(0) { $0 | $1.rawValue }) }
+  }
+
+  /// Enters the namespace behind a descriptor.
+  public static func enter(_ kind: Kind, _ descriptor: borrowing FileDescriptor) throws(SystemError) {
+    try checked("enter the namespace", kind.words) { clinux_enter_namespace(descriptor.rawValue, kind.rawValue) }
+  }
+
+  /// Whether a descriptor is that of a namespace of this kind.
+  public static func isOne(_ descriptor: borrowing FileDescriptor, of kind: Kind) -> Bool {
+    clinux_namespace_kind(descriptor.rawValue) == kind.rawValue
+  }
+
+  /// The user namespace that owns a namespace.
+  /// - Throws: EPERM where that is none of the caller's nor below it.
+  public static func owner(of descriptor: borrowing FileDescriptor) throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: try checked("find the owner of a namespace") { clinux_owning_users(descriptor.rawValue) })
+  }
+
+  /// In a new user namespace: lets its root be the user and the group that the process had outside.
+  public static func mapRoot(toUser user: UInt32, group: UInt32) throws(SystemError) {
+    // user_namespaces(7): without rights outside, groups are mapped only if none can be dropped.
+    try write("deny", to: "/proc/self/setgroups")
+    try write("0 \(user) 1", to: "/proc/self/uid_map")
+    try write("0 \(group) 1", to: "/proc/self/gid_map")
+  }
+
+  private static func write(_ text: String, to path: String) throws(SystemError) {
+    try FileDescriptor.open(writing: path).write(text)
+  }
+}
+
+/// Mounts in a mount namespace of the calling process's own.
+public enum Mounts {
+  /// Keeps what is mounted from now on from other namespaces.
+  public static func makePrivate() throws(SystemError) {
+    try checked("keep mounts private") { clinux_make_mounts_private() }
+  }
+
+  /// Lets `target` stand for the file or folder `source`.
+  public static func bind(_ source: String, over target: String) throws(SystemError) {
+    try checked("mount over", target) { unsafe clinux_bind_mount(source, target) }
+  }
+
+  /// Mounts an empty file system in memory.
+  public static func mountMemory(at target: String) throws(SystemError) {
+    try checked("mount over", target) { unsafe clinux_mount_memory(target, "mode=0755,size=1m") }
+  }
+}
+
+extension FileDescriptor {
+  /// A socket for rtnetlink in the network namespace of the calling thread, which waits for answers.
+  public static func routeSocket() throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: try checked("make a netlink socket") { clinux_route_socket() })
+  }
+
+  /// Opens a file of the kernel's to write to.
+  public static func open(writing path: String) throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: try checked("open", path) { unsafe clinux_open(path, O_WRONLY, 0) })
+  }
+}
+
+extension SystemError {
+  /// ENODEV, for who does not import the system's numbers.
+  public static var noDevice: Int32 { ENODEV }
+
+  /// Whether there is no file of the name.
+  public var isNotFound: Bool { number == ENOENT || number == ENOTDIR }
+
+  /// Whether a descriptor's device was removed.
+  public var isDeviceRemoved: Bool { number == EBADFD }
+
+  /// Whether somebody else has what was asked for.
+  public var isBusy: Bool { number == EBUSY }
+
+  /// Whether what was asked for does not make sense, or not in this form.
+  public var isInvalid: Bool { number == EINVAL }
+}

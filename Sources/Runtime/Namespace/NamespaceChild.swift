@@ -1,0 +1,54 @@
+import LinuxSystem
+import RouteNetlink
+
+/// A running helper process, and the way to it.
+struct NamespaceChild: ~Copyable {
+  private var process: ChildProcess?
+  private let socket: Socket
+
+  /// Starts a helper.
+  init(_ request: NamespaceRequest) throws(SystemError) {
+    let ends = try Socket.pair(.sequencedPacket).take()
+    let own = FileDescriptor(owning: ends.first)
+    let others = FileDescriptor(owning: ends.second)
+    try own.setBlocking()
+    process = try ChildProcess(request.commandLine, inheriting: [.init(others.rawValue, as: request.socket)])
+    socket = Socket(own)
+  }
+
+  /// Waits for the device that the helper hands over.
+  mutating func takeDevice() throws -> FileDescriptor {
+    var bytes = [UInt8](repeating: 0, count: 4096)
+    var descriptors = ReceivedDescriptors()
+    let count = try receive(&bytes, &descriptors)
+    if count > 0, bytes[0] == 0, let device = descriptors.popFirst() { return device }
+    let status = try waitUntilExit()
+    guard count > 1 else { throw ServiceError("the process that sets a namespace up ended with \(status)") }
+    throw ServiceError(String(decoding: bytes[1..<count], as: UTF8.self))
+  }
+
+  private func receive(_ bytes: inout [UInt8], _ descriptors: inout ReceivedDescriptors) throws(SystemError) -> Int {
+    var space = bytes.mutableSpan
+    return try socket.receive(into: &space, descriptors: &descriptors) ?? 0
+  }
+
+  /// Waits until a helper without a command has ended.
+  mutating func finish() throws { _ = try waitUntilExit() }
+
+  private mutating func waitUntilExit() throws(SystemError) -> Int32 {
+    switch process.take() {
+    case .none: 0
+    case .some(let process): try process.waitUntilExit().shellStatus
+    }
+  }
+
+  /// Gives up the process, which waits for `start`.
+  /// - Precondition: it was not given up before.
+  mutating func takeProcess() -> ChildProcess {
+    guard let process = process.take() else { preconditionFailure("the process was given up") }
+    return process
+  }
+
+  /// Lets the helper become its command.
+  consuming func start() throws(SystemError) { try socket.descriptor.write("1") }
+}

@@ -1,0 +1,34 @@
+public import Configuration
+import LinuxSystem
+import Logging
+import RouteNetlink
+
+extension Service {
+  /// Runs a command in a new network namespace, and serves that until the command ends.
+  /// - Returns: the status to exit with.
+  public static func execute(_ command: [String], options: ServiceOptions) throws(ServiceError) -> Int32 {
+    try ServiceError.wrapping {
+      let threshold = LogThreshold(Logger.Level(options.logLevel))
+      let logger = Logger.standardError(threshold)
+      var options = options
+      options.defaultMTU = ServiceOptions.deviceMTU
+      let setup = try Setup(options, logger: logger)
+      var helper = try NamespaceChild(setup.namespaceRequest(for: command))
+      let device = try helper.takeDevice()
+      var loop = try setup.makeLoop(links: [.descriptor(device.take())])
+      var control = try setup.openControl()
+      let pidFile = try setup.writePIDFile()
+      try loop.adopt(Child(helper.takeProcess(), daemonizes: false))
+      try Setup.harden()
+      let networks = [setup.controlled("net0", loop.mailbox)]
+      var server = try ControlServer.start(control.take(), networks, threshold, logger)
+      setup.reportReady()
+      try helper.start()
+      let end = try loop.run()
+      try server.take()?.stop()
+      _ = consume pidFile
+      guard case .child(let exit) = end else { return 0 }
+      return exit.shellStatus
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import Buffers
+import Configuration
+import Links
+import LinuxSystem
+import Netstack
+import Primitives
+import RouteNetlink
+
+extension Setup {
+  /// Opens the links of the network, link `n` on port `n`.
+  func openLinks(_ addresses: [LinkAddress], registrar: EventRegistrar) throws -> LinkSet {
+    var links = LinkSet(first: try open(addresses[0], port: 0, registrar))
+    for port in addresses.indices.dropFirst() { links.append(try open(addresses[port], port: port, registrar)) }
+    return links
+  }
+
+  private func open(_ address: LinkAddress, port number: Int, _ registrar: EventRegistrar) throws -> Link {
+    let (port, now) = (PortID(rawValue: UInt16(number)), MonotonicClock.now)
+    switch address {
+    case .descriptor(let number) where TAPDevice.isDevice(number):
+      return Link(try inherited(number), port: port, registrar: registrar, at: now)
+    case .device(let name):
+      return Link(try openDevice(name), port: port, registrar: registrar, at: now)
+    case .namespace(let place, let interface):
+      return Link(try openDevice(interface, in: place), port: port, registrar: registrar, at: now)
+    case .listenUnix, .listenTCP, .connectUnix, .connectTCP, .descriptor:
+      guard let endpoint = StreamEndpoint(address) else { preconditionFailure("no stream: \(address)") }
+      return try Link(endpoint, port: port, registrar: registrar, at: now)
+    }
+  }
+
+  private func inherited(_ number: Int32) throws -> TAPDevice {
+    do throws(SystemError) {
+      return try TAPDevice(attached: FileDescriptor(owning: number))
+    } catch {
+      throw ServiceError("cannot use fd:\(number): \(error.reason); it must be of a TAP device with IFF_NO_PI")
+    }
+  }
+
+  // MARK: A device of this namespace
+
+  /// Opens the device `name`, or makes it and brings it up.
+  private func openDevice(_ name: String) throws -> TAPDevice {
+    var routes = try RouteSocket()
+    let found = try routes.interface(named: name)
+    let choice = DeviceChoice(options.mode, name: name, isBridgePort: found?.master != nil)
+    if let refusal = choice.refusal { throw ServiceError(refusal) }
+    let device: TAPDevice
+    do throws(SystemError) {
+      device = try Self.open(name)
+    } catch  where error.isBusy {
+      throw ServiceError(DeviceChoice(options.mode, name: name, isHeld: true).refusal ?? "\(error)")
+    } catch {
+      throw ServiceError("cannot use tap:\(name): \(error.reason); \(Self.advice(for: name, exists: found != nil))")
+    }
+    if found == nil { try routes.apply(InterfaceSettings(name: name, mtu: network.mtu)) }
+    return device
+  }
+
+  private static func open(_ name: String) throws(SystemError) -> TAPDevice {
+    do throws(SystemError) {
+      return try TAPDevice(name: name)
+    } catch  where error.isInvalid {
+      // One that was made for several queues is opened only as such.
+      return try TAPDevice(name: name, isMultiQueue: true)
+    }
+  }
+
+  private static func advice(for name: String, exists: Bool) -> String {
+    exists
+      ? "a TAP device for this user is made by 'ip tuntap add \(name) mode tap user NAME', as root"
+      : "root makes it by 'ip tuntap add \(name) mode tap user NAME'; in a namespace of their own all may"
+  }
+
+  // MARK: A device of another namespace
+
+  /// Makes a device in another namespace.
+  private func openDevice(_ name: String, in place: NamespacePlace) throws -> TAPDevice {
+    var request = NamespaceRequest(interface: interface(named: name))
+    request.target = place.path
+    var helper = try NamespaceChild(request)
+    let device = try helper.takeDevice()
+    try helper.finish()
+    return try TAPDevice(attached: device)
+  }
+
+  /// What a guest's interface is given: the network's first address and its gateway, in each family.
+  func interface(named name: String) -> InterfaceSettings {
+    var settings = InterfaceSettings(name: name, mtu: network.mtu)
+    if let ipv4 = network.ipv4 {
+      settings.addresses.append(InterfaceAddress(IPAddress(ipv4.firstLease), prefixLength: ipv4.prefix.length))
+      settings.gateways.append(IPAddress(ipv4.gateway))
+    }
+    if let ipv6 = network.ipv6 {
+      settings.addresses.append(InterfaceAddress(IPAddress(ipv6.firstAddress), prefixLength: ipv6.prefix.length))
+      settings.gateways.append(IPAddress(ipv6.gateway))
+    }
+    return settings
+  }
+
+  /// What a helper is asked for that starts `command` in a new namespace.
+  func namespaceRequest(for command: [String]) -> NamespaceRequest {
+    var request = NamespaceRequest(interface: interface(named: LinkAddress.defaultInterface))
+    request.nameServers = [network.ipv4.map { IPAddress($0.resolver) }, network.ipv6.map { IPAddress($0.resolver) }]
+      .compactMap { $0 }
+    request.searchDomains = network.searchDomains
+    request.command = command
+    return request
+  }
+}
+
+/// Whether a TAP device's frames end in our stack, or are left to a bridge.
+struct DeviceChoice: Hashable {
+  /// Why the device cannot be served, in one line; nil where it can.
+  let refusal: String?
+
+  init(_ mode: LinkMode, name: String, isBridgePort: Bool = false, isHeld: Bool = false) {
+    switch mode {
+    case .bridge:
+      refusal = "tap:\(name): bridge mode is not there yet; give --mode user"
+    case .auto where isBridgePort:
+      refusal =
+        "tap:\(name) is a bridge's port, which calls for bridge mode, and that is not there yet; "
+        + "take it off the bridge by 'ip link set \(name) nomaster', or give --mode user"
+    case .auto where isHeld, .user where isHeld:
+      refusal = "tap:\(name) is held by another process; stop that, or give another name"
+    case .auto, .user:
+      refusal = nil
+    }
+  }
+}
+
+extension StreamEndpoint {
+  /// The stream of an address, nil where it is that of a device.
+  init?(_ address: LinkAddress) {
+    switch address {
+    case .listenUnix(let path): self = .unix(path: path)
+    case .listenTCP(let endpoint): self = .tcp(endpoint)
+    case .connectUnix(let path): self = .connectUnix(path: path)
+    case .connectTCP(let endpoint): self = .connectTCP(endpoint)
+    case .descriptor(let number): self = .descriptor(number)
+    case .device, .namespace: return nil
+    }
+  }
+}

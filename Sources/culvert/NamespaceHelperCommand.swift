@@ -1,0 +1,39 @@
+import ArgumentParser
+import Primitives
+import RouteNetlink
+import Runtime
+
+/// `culvert namespace-helper`, which Culvert starts for itself.
+struct NamespaceHelperCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: NamespaceRequest.commandName,
+    abstract: "Set a network namespace up, for another process of Culvert's.", shouldDisplay: false)
+
+  @Option var socket: Int32
+  @Option var interface: String
+  @Option var mtu: Int
+  @Option(transform: { try read($0, InterfaceAddress.init) }) var address: [InterfaceAddress] = []
+  @Option(transform: { try read($0, IPAddress.init) }) var gateway: [IPAddress] = []
+  @Option var target: String?
+  @Option(transform: { try read($0, IPAddress.init) }) var nameServer: [IPAddress] = []
+  @Option var search: [String] = []
+  @Argument(parsing: .postTerminator) var command: [String] = []
+
+  func run() throws {
+    var request = NamespaceRequest(
+      interface: InterfaceSettings(name: interface, mtu: mtu, addresses: address, gateways: gateway))
+    request.socket = socket
+    request.target = target
+    request.nameServers = nameServer
+    request.searchDomains = search
+    request.command = command
+    let status = NamespaceHelper.run(request)
+    guard status == 0 else { throw ExitCode(status) }
+  }
+}
+
+/// Reads a value of an option.
+private func read<Value>(_ text: String, _ make: (String) -> Value?) throws -> Value {
+  guard let value = make(text) else { throw ValidationError("'\(text)' is no address") }
+  return value
+}
