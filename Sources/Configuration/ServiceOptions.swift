@@ -22,6 +22,8 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var peek = PeekOption.automatic
   /// What a TAP device is used for.
   public var mode = LinkMode.auto
+  /// What is left to the kernel of a TAP device's frames at most.
+  public var offload = OffloadOption.all
   /// The MTU of a network whose options say nothing of it, in bytes.
   public var defaultMTU = 65_520
 
@@ -53,6 +55,18 @@ public enum LinkMode: String, Codable, CaseIterable, Hashable, Sendable {
   case user
   /// They are left to a bridge of the kernel's.
   case bridge
+}
+
+/// What is left to the kernel of a TAP device's frames at most; each step includes those behind it.
+public enum OffloadOption: String, Codable, CaseIterable, Hashable, Sendable {
+  /// Cutting frames into datagrams of UDP.
+  case all
+  /// Cutting them into segments of TCP.
+  case tcp
+  /// Summing them.
+  case checksum
+  /// Nothing: frames have no header.
+  case none
 }
 
 /// How much to log; each level includes those before it.

@@ -59,6 +59,12 @@ struct ProcessArguments: ParsableArguments {
       "How to look at a socket's data beyond what was looked at: offset, skip or automatic.", visibility: .hidden))
   var peek = PeekOption.automatic
 
+  @Option(
+    name: .customLong("offload"),
+    help: ArgumentHelp(
+      "What is left to the kernel of a TAP device's frames: all, tcp, checksum or none.", visibility: .hidden))
+  var offload = OffloadOption.all
+
   /// The options as plain values, with those of the network and of the configuration file.
   func options(network: NetworkArguments, defaultLevel: LogLevel) throws(ConfigurationError) -> ServiceOptions {
     let file = try configurationFile.map { path throws(ConfigurationError) in try ConfigurationFile(path: path) }
@@ -74,6 +80,7 @@ struct ProcessArguments: ParsableArguments {
     options.logLevel = logLevel ?? file?.logLevel ?? defaultLevel
     options.peek = peek
     options.mode = mode
+    options.offload = offload
     return options
   }
 }
@@ -81,3 +88,4 @@ struct ProcessArguments: ParsableArguments {
 extension LogLevel: ExpressibleByArgument {}
 extension PeekOption: ExpressibleByArgument {}
 extension LinkMode: ExpressibleByArgument {}
+extension OffloadOption: ExpressibleByArgument {}

@@ -31,7 +31,7 @@ extension Setup {
 
   private func inherited(_ number: Int32) throws -> TAPDevice {
     do throws(SystemError) {
-      return try TAPDevice(attached: FileDescriptor(owning: number))
+      return try TAPDevice(attached: FileDescriptor(owning: number), offloads: .init(options.offload))
     } catch {
       throw ServiceError("cannot use fd:\(number): \(error.reason); it must be of a TAP device with IFF_NO_PI")
     }
@@ -47,7 +47,7 @@ extension Setup {
     if let refusal = choice.refusal { throw ServiceError(refusal) }
     let device: TAPDevice
     do throws(SystemError) {
-      device = try Self.open(name)
+      device = try open(name)
     } catch  where error.isBusy {
       throw ServiceError(DeviceChoice(options.mode, name: name, isHeld: true).refusal ?? "\(error)")
     } catch {
@@ -57,12 +57,13 @@ extension Setup {
     return device
   }
 
-  private static func open(_ name: String) throws(SystemError) -> TAPDevice {
+  private func open(_ name: String) throws(SystemError) -> TAPDevice {
+    let (usesHeader, offloads) = (options.offload != .none, TAPDevice.Offloads(options.offload))
     do throws(SystemError) {
-      return try TAPDevice(name: name)
+      return try TAPDevice(name: name, usesHeader: usesHeader, offloads: offloads)
     } catch  where error.isInvalid {
       // One that was made for several queues is opened only as such.
-      return try TAPDevice(name: name, isMultiQueue: true)
+      return try TAPDevice(name: name, isMultiQueue: true, usesHeader: usesHeader, offloads: offloads)
     }
   }
 
@@ -81,7 +82,7 @@ extension Setup {
     var helper = try NamespaceChild(request)
     let device = try helper.takeDevice()
     try helper.finish()
-    return try TAPDevice(attached: device)
+    return try TAPDevice(attached: device, offloads: .init(options.offload))
   }
 
   /// What a guest's interface is given: the network's first address and its gateway, in each family.
@@ -106,6 +107,18 @@ extension Setup {
     request.searchDomains = network.searchDomains
     request.command = command
     return request
+  }
+}
+
+extension TAPDevice.Offloads {
+  /// What an option leaves to the kernel at most.
+  init(_ option: OffloadOption) {
+    switch option {
+    case .all: self = .all
+    case .tcp: self = .withoutUDP
+    case .checksum: self = .checksum
+    case .none: self = []
+    }
   }
 }
 

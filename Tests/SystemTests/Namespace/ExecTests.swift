@@ -1,0 +1,160 @@
+import Foundation
+import Glibc
+import LinuxSystem
+import Primitives
+import Testing
+
+extension SystemTests {
+  /// `culvert exec`: a command in a network namespace of its own.
+  @Suite(.serialized, Requirement.root, Requirement.culvert, Requirement.installed("curl", "setpriv", "ping", "kdig"))
+  struct ExecTests {
+    /// Who runs the command.
+    enum User: CaseIterable, Sendable {
+      case root, nobody
+    }
+
+    /// A command line of `exec` as a user. Where /dev/net/tun is root's alone, another user is given a node of its own.
+    static func words(
+      _ user: User, _ command: [String], options: [String] = [], prepare: String = ":"
+    ) -> [String] {
+      let exec = [Requirement.culvertPath, "exec"] + options + ["--"] + command
+      let become = user == .root ? "" : "setpriv --reuid=65534 --regid=65534 --clear-groups "
+      let script = """
+        set -e; mount --make-rprivate /; mount -t tmpfs none /mnt; mknod -m 666 /mnt/tun c 10 200
+        mount --bind /mnt/tun /dev/net/tun; \(prepare); exec \(become)"$@"
+        """
+      return ["unshare", "--mount", "bash", "-c", script, "bash"] + exec
+    }
+
+    func run(
+      _ user: User, _ script: String, options: [String] = [], prepare: String = ":"
+    ) throws -> (exit: ChildProcess.Exit, output: String, errors: String) {
+      let program = try Program(Self.words(user, ["bash", "-c", script], options: options, prepare: prepare))
+      let exit = try program.waitForExit(seconds: 20)
+      return (exit, try program.output.textAtEnd(seconds: 5), try program.errors.textAtEnd(seconds: 5))
+    }
+
+    @Test(arguments: User.allCases)
+    func `the command finds an interface, routes and a name server, and its status is ours`(user: User) throws {
+      let result = try run(
+        user,
+        """
+        ip -o address show dev tap0; ip -o link show dev tap0; ip route; ip -6 route; ip link show dev lo
+        cat /etc/resolv.conf; id -u; exit 7
+        """)
+      #expect(result.exit == .status(7), "\(result.errors)")
+      for line in [
+        "inet 10.0.2.15/24", "inet6 fec0::15/64", "mtu 1500", "qlen 10000", "default via 10.0.2.2 dev tap0",
+        "default via fec0::2 dev tap0", "LOOPBACK,UP", "nameserver 10.0.2.3\nnameserver fec0::3", "\n0",
+      ] { #expect(result.output.contains(line), "\(line)\n\(result.output)") }
+      #expect(result.errors == "")
+    }
+
+    @Test(arguments: User.allCases)
+    func `it reaches the host's servers, a name server and, by -p, is reached`(user: User) throws {
+      let content = [UInt8](repeating: 7, count: 100_000)
+      let folder = try ScratchFolder()
+      let server = try HTTPServer(content: content, uploads: folder, crowd: 1)
+      let names = try Dnsmasq(names: ["name.test": "192.0.2.7"])
+      let port = try freePort()
+      let program = try Program(
+        Self.words(
+          user,
+          [
+            "bash", "-c",
+            """
+            set -e
+            curl -sS http://10.0.2.2:\(server.port)/x | wc -c
+            getent ahostsv4 name.test | head -1
+            ping -c 1 -W 5 10.0.2.2 >/dev/null
+            exec socat -d -d TCP-LISTEN:8000,reuseaddr SYSTEM:'echo served'
+            """,
+          ], options: ["-p", "tcp:127.0.0.1:\(port)-:8000", "--dns-upstream", "127.0.0.1:\(names.port)"]))
+      try program.errors.wait(seconds: 10, "socat") { $0.contains("listening on") ? () : nil }
+      var client = try Connection(to: port)
+      let answer = try client.readAll()
+      #expect(String(decoding: answer, as: UTF8.self) == "served\n")
+      try program.expectSuccess()
+      let output = try program.output.textAtEnd(seconds: 5)
+      #expect(output.contains("100000\n"), "\(output)")
+      #expect(output.contains("192.0.2.7"), "\(output)")
+    }
+
+    @Test func `a command that is not there, cannot be run or is killed ends as in a shell`() throws {
+      func exit(_ words: String...) throws -> ChildProcess.Exit {
+        try Program([Requirement.culvertPath, "exec", "--"] + words).waitForExit(seconds: 20)
+      }
+      #expect(try exit("culvert-no-such-command") == .status(127))
+      #expect(try exit("/etc/passwd") == .status(126))
+      #expect(try exit("bash", "-c", "kill -9 $$") == .status(137))
+      #expect(try exit("true") == .status(0))
+    }
+
+    @Test func `a signal is passed on, and the status is that of its end`() throws {
+      let program = try Program([
+        Requirement.culvertPath, "exec", "--", "bash", "-c",
+        "trap 'exit 9' TERM; echo there; while :; do sleep 0.1; done",
+      ])
+      try program.output.wait(seconds: 10, "the command's start") { $0.contains("there") ? () : nil }
+      try program.send(signal: SIGTERM)
+      #expect(try program.waitForExit(seconds: 10) == .status(9))
+    }
+
+    @Test func `what it leaves on the host is nothing`() throws {
+      let before = try FileManager.default.contentsOfDirectory(atPath: "/tmp").filter { $0.hasPrefix("culvert.") }
+      let result = try run(.root, "true")
+      #expect(result.exit == .status(0))
+      let after = try FileManager.default.contentsOfDirectory(atPath: "/tmp").filter { $0.hasPrefix("culvert.") }
+      #expect(before == after)
+      #expect(try !Program.run("ip", "-o", "link").contains("tap0"))
+    }
+
+    // MARK: resolv.conf
+
+    /// What is done to a copy of /etc before.
+    @Test(arguments: [
+      "rm /etc/resolv.conf", "ln -sf /nowhere/resolv.conf /etc/resolv.conf",
+      "mkdir /mnt/elsewhere; echo nameserver 192.0.2.1 >/mnt/elsewhere/r; ln -sf /mnt/elsewhere/r /etc/resolv.conf",
+    ])
+    func `the name server is the network's wherever resolv.conf is, and the rest of etc stays`(
+      change: String
+    ) throws {
+      let prepare = "cp -a /etc /mnt/etc; mount --bind /mnt/etc /etc; \(change)"
+      for user in User.allCases {
+        let result = try run(
+          user, "cat /etc/resolv.conf; getent passwd root", options: ["--dnssearch", "a.test"], prepare: prepare)
+        #expect(result.exit == .status(0), "\(result.errors)")
+        #expect(result.output.hasPrefix("nameserver 10.0.2.3\nnameserver fec0::3\nsearch a.test\n"), "\(result.output)")
+        #expect(result.output.contains("root:x:0:0:"), "\(result.output)")
+      }
+    }
+
+    @Test func `the sockets of the host's name caches are hidden`() throws {
+      let folder = "/run/nscd"
+      let prepare = """
+        mkdir -p \(folder) /run/systemd/resolve; touch \(folder)/socket
+        touch /run/systemd/resolve/io.systemd.Resolve
+        """
+      let isolated = "mkdir /mnt/run; mount --bind /mnt/run /run; \(prepare)"
+      let result = try run(
+        .root, "stat -c %F \(folder)/socket /run/systemd/resolve/io.systemd.Resolve", prepare: isolated)
+      #expect(result.output == "character special file\ncharacter special file", "\(result.output)\(result.errors)")
+    }
+
+    // MARK: What is not allowed
+
+    @Test func `where users may make no namespaces one line says how to allow them`() throws {
+      // In a user namespace of the test's own, whose switch is no one else's.
+      let program = try Program([
+        "unshare", "--user", "--map-user=65534", "--map-group=65534", "--keep-caps", "bash", "-c",
+        "echo 0 >/proc/sys/user/max_user_namespaces; exec \(Requirement.culvertPath) exec -- true",
+      ])
+      #expect(try program.waitForExit(seconds: 10) == .status(1))
+      let errors = try program.errors.textAtEnd(seconds: 5)
+      #expect(
+        errors.hasPrefix("culvert: a user may make no namespaces here: ")
+          && errors.contains("'sysctl user.max_user_namespaces=15000', as root, allows them"), "\(errors)")
+      #expect(errors.split(separator: "\n").count == 1)
+    }
+  }
+}
