@@ -6,7 +6,7 @@ import Testing
 
 extension SystemTests {
   /// Links that are TAP devices: `netns:`, `tap:` and an inherited one.
-  @Suite(.serialized, Requirement.root, Requirement.culvert, Requirement.installed("curl", "iperf3", "ethtool"))
+  @Suite(.serialized, Requirement.root, Requirement.culvert, Requirement.installed("curl", "iperf3", "socat"))
   struct NamespaceLinkTests {
     static let content = (0..<(6 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 13) }
 
