@@ -95,7 +95,8 @@ let package = Package(
     .testTarget(
       name: "RuntimeTests",
       dependencies: [
-        "culvert", "Runtime", "Configuration", "LinuxSystem", "Links", "HostSockets", "Netstack", "Primitives",
+        "culvert", "Runtime", "Configuration", "LinuxSystem", "RouteNetlink", "Links", "HostSockets", "Netstack",
+        "Primitives",
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
     .testTarget(

@@ -24,6 +24,10 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var mode = LinkMode.auto
   /// What is left to the kernel of a TAP device's frames at most.
   public var offload = OffloadOption.all
+  /// How long events are looked for before sleeping while much is on its way, in microseconds; 0 for not at all.
+  public var busyPoll = 0
+  /// The longest `busyPoll`, in microseconds: what it is to save is a wake-up, which costs a few.
+  public static let busyPollRange = 0...1000
   /// The MTU of a network whose options say nothing of it, in bytes.
   public var defaultMTU = 65_520
 

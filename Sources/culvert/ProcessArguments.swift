@@ -54,6 +54,13 @@ struct ProcessArguments: ParsableArguments {
   var mode = LinkMode.auto
 
   @Option(
+    name: .customLong("busy-poll"),
+    help: ArgumentHelp(
+      "How long to look for events before sleeping while much is on its way, up to 1000 microseconds: it saves "
+        + "wake-ups where a processor has nothing else to do (default: 0, not at all).", valueName: "microseconds"))
+  var busyPoll = 0
+
+  @Option(
     name: .customLong("peek"),
     help: ArgumentHelp(
       "How to look at a socket's data beyond what was looked at: offset, skip or automatic.", visibility: .hidden))
@@ -81,6 +88,10 @@ struct ProcessArguments: ParsableArguments {
     options.peek = peek
     options.mode = mode
     options.offload = offload
+    guard ServiceOptions.busyPollRange.contains(busyPoll) else {
+      throw ConfigurationError("busy-poll", "\(busyPoll) is out of range; give 0 to 1000 microseconds")
+    }
+    options.busyPoll = busyPoll
     return options
   }
 }

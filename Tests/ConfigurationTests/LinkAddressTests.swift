@@ -12,6 +12,10 @@ struct LinkAddressTests {
     ("fd:3", .descriptor(3)),
     ("connect:unix:/run/net.sock", .connectUnix(path: "/run/net.sock")),
     ("connect:tcp:10.1.2.3:1", .connectTCP(Endpoint(IPv4Address(10, 1, 2, 3), port: 1))),
+    ("tap:tap0", .device(name: "tap0")),
+    ("netns:4711", .namespace(.process(4711), interface: "tap0")),
+    ("netns:/run/netns/a:b", .namespace(.path("/run/netns/a:b"), interface: "tap0")),
+    ("netns:relative,ifname=eth0", .namespace(.path("relative"), interface: "eth0")),
   ])
   func `a link is read and written`(text: String, link: LinkAddress) throws {
     #expect(try LinkAddress(text) == link)
@@ -31,6 +35,18 @@ struct LinkAddressTests {
     ("vde:/x", "vde:/x: no such kind of link; give \(LinkAddress.syntax)"),
     ("connect:fd:3", "connect:fd:3: no such kind of link; give \(LinkAddress.syntax)"),
     ("net", "net: no such kind of link; give \(LinkAddress.syntax)"),
+    ("tap:", "tap:: the name of an interface has 1 to 15 bytes, without spaces, '/' and ':'"),
+    ("tap:a/b", "tap:a/b: the name of an interface has 1 to 15 bytes, without spaces, '/' and ':'"),
+    (
+      "tap:sixteen-letters-",
+      "tap:sixteen-letters-: the name of an interface has 1 to 15 bytes, without spaces, '/' and ':'"
+    ),
+    ("netns:", "netns:: the number of a process or the path of a namespace belongs after 'netns:'"),
+    ("netns:0", "netns:0: a process has a number above 0"),
+    (
+      "netns:1,mtu=9", "netns:1,mtu=9: 'mtu=9' is not understood; 'ifname=NAME' may stand behind the namespace"
+    ),
+    ("netns:1,ifname=..", "netns:1,ifname=..: the name of an interface has 1 to 15 bytes, without spaces, '/' and ':'"),
   ])
   func `a wrong link is refused with advice`(text: String, message: String) {
     #expect {
@@ -45,6 +61,30 @@ struct LinkAddressTests {
   ])
   func `a TCP link wants an address and a port`(text: String) {
     #expect(throws: ConfigurationError.self) { try LinkAddress(text) }
+  }
+
+  @Test func `where every link is a device the ordinary MTU is the default`() throws {
+    func mtu(_ links: String..., given: Int? = nil) throws -> Int {
+      var options = ServiceOptions()
+      options.network.mtu = given
+      options.adoptDefaults(of: try links.map { try LinkAddress($0) })
+      return try options.checkedNetwork.mtu
+    }
+    #expect(try mtu("tap:tap0") == 1500)
+    #expect(try mtu("tap:tap0", "netns:1") == 1500)
+    #expect(try mtu("tap:tap0", "unix:x") == 65_520)
+    #expect(try mtu("fd:3") == 65_520)
+    #expect(try mtu() == 65_520)
+    #expect(try mtu("netns:1", given: 9000) == 9000)
+  }
+
+  @Test(arguments: [
+    ("", "fec0::15"), ("ipv6-host=fec0::15", "fec0::1"), ("ipv6-prefix=fd00::", "fd00::15"),
+    ("ipv6-prefix=fd00::,ipv6-prefixlen=126", "fd00::1"),
+  ])
+  func `an address of IPv6 that nobody asks for is a free one of the network`(options: String, address: String) throws {
+    let network = try VirtualNetwork(NetworkOptions(user: options))
+    #expect(network.ipv6?.firstAddress.description == address)
   }
 
   @Test func `a path fits a socket address`() throws {

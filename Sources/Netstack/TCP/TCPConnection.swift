@@ -244,8 +244,8 @@ struct TCPConnection {
     private static let hostsTurn: UInt8 = 0x80
     private static let enough: UInt8 = 4
 
-    /// Whether the answer to what the guest says can be counted on.
-    var isSettled: Bool { bits & ~Self.hostsTurn >= Self.enough }
+    /// Whether an answer to what the guest says now can be counted on: it is the guest's turn.
+    var isSettled: Bool { bits == Self.enough }
 
     /// The guest has said something; twice without an answer is no conversation.
     mutating func guestSpoke() { bits = bits & Self.hostsTurn != 0 ? Self.hostsTurn : bits | Self.hostsTurn }

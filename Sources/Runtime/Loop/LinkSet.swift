@@ -47,6 +47,16 @@ struct LinkSet: ~Copyable {
     return earliest
   }
 
+  /// Bytes that have passed all links, both ways.
+  @inline(__always)
+  var byteCount: Int {
+    var total = lender.receiver.counters.byteCount &+ lender.transmitter.counters.byteCount
+    for index in 0..<others.count {
+      total &+= others[index].receiver.counters.byteCount &+ others[index].transmitter.counters.byteCount
+    }
+    return total
+  }
+
   /// Whether every link has had its last peer.
   @inline(__always)
   var isFinished: Bool {

@@ -40,6 +40,11 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   /// The host's name servers, where the network follows them.
   var resolver: ResolverWatch?
 
+  /// How long events are looked for before the thread sleeps, while much is on its way.
+  var busyPoll = Interval.zero
+  /// Bytes that had passed the links before this turn.
+  private var passed = 0
+
   let queue: EventQueue
   let signals: SignalQueue
   let mailbox: Mailbox
@@ -92,8 +97,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
 
   /// Waits for events, until `limit` at the latest, and does what they and the time call for.
   mutating func turn(until limit: Instant = .never) throws(SystemError) {
-    try queue.wait(into: &events, until: min(limit, nextDeadline))
-    now = MonotonicClock.now
+    try awaitEvents(until: min(limit, nextDeadline))
     for index in 0..<events.count {
       let event = events[index]
       if let source = LoopSource(data: event.data) {
@@ -112,6 +116,27 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     if leaseFile != nil { writeLeases() }
     if end == nil, links.isFinished, child == nil { beginEnding(.linksFinished) }
   }
+
+  /// Waits for events. While much is on its way they are looked for a short time before the thread sleeps: who sleeps is
+  /// woken for each segment of a sender that is as fast.
+  @inline(__always)
+  private mutating func awaitEvents(until deadline: Instant) throws(SystemError) {
+    if busyPoll > .zero && links.byteCount &- passed >= Self.bulk {
+      let end = min(deadline, MonotonicClock.now + busyPoll)
+      repeat {
+        try queue.wait(into: &events, timeout: .zero)
+        now = MonotonicClock.now
+      } while events.count == 0 && now < end
+      passed = links.byteCount
+      if events.count > 0 { return }
+    }
+    passed = links.byteCount
+    try queue.wait(into: &events, until: deadline)
+    now = MonotonicClock.now
+  }
+
+  /// Bytes in one turn from which a transfer counts as a long one.
+  private static var bulk: Int { 64 * 1024 }
 
   /// Inline: the compiler copies the loop, the stack in it, for the call of what does not mutate it.
   @inline(__always)

@@ -76,6 +76,7 @@ struct Setup: ~Copyable {
     if let ipv6 = network.ipv6 {
       logger.info("network \(ipv6.prefix), gateway \(ipv6.gateway), name server \(ipv6.resolver)")
     }
+    loop.busyPoll = .microseconds(Int64(options.busyPoll))
     loop.samba = samba
     loop.configuration = configuration
     loop.configuration?.ownSockets = ownSockets(links: addresses)
