@@ -37,6 +37,19 @@ extension SystemTests {
       ] { #expect(printed.contains(part), "\(part)\n\(printed)") }
     }
 
+    @Test(Requirement.culvert, Requirement.root, Requirement.installed("curl", "python3"))
+    func `commands run in namespaces as the README says`() throws {
+      let folder = try ScratchFolder()
+      let build = URL(filePath: Requirement.culvertPath).deletingLastPathComponent().path()
+      let blocks = Self.blocks("runs in a namespace")
+      try #require(blocks.count == 2)
+      let printed = try Program.run(
+        "bash", "-c", "cd \(folder.path); PATH=\(build):$PATH; set -e\n\(blocks.joined(separator: "\n"))")
+      for part in ["10.0.2.15/24", "nameserver 10.0.2.3", "1 received", "reached"] {
+        #expect(printed.contains(part), "\(part)\n\(printed)")
+      }
+    }
+
     @Test(Requirement.guest) func `the README tells of every option that QEMU's help has for its user network`() throws
     {
       let help = try Program.run("qemu-system-x86_64", "-h")

@@ -6,7 +6,9 @@ import Testing
 
 extension SystemTests {
   /// `culvert exec`: a command in a network namespace of its own.
-  @Suite(.serialized, Requirement.root, Requirement.culvert, Requirement.installed("curl", "setpriv", "ping", "socat", "dnsmasq"))
+  @Suite(
+    .serialized, Requirement.root, Requirement.culvert,
+    Requirement.installed("curl", "setpriv", "ping", "socat", "dnsmasq"))
   struct ExecTests {
     /// Who runs the command.
     enum User: CaseIterable, Sendable {
