@@ -75,7 +75,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// Keeps the timer queue and the work queue in step with a connection that was changed.
   mutating func afterwards(_ id: FlowID, _ slot: UInt32) {
     timers.set(tcp[slot].nextDeadline, for: id.index)
-    if !tcp[slot].work.isEmpty || tcp[slot].discardByteCount > 0 { enqueue(id, slot) }
+    if !tcp[slot].work.isEmpty || tcp[slot].isDiscardDue { enqueue(id, slot) }
   }
 
   // MARK: The host's events

@@ -101,7 +101,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if wantsUpdate || (tcp[slot].work.contains(.acknowledge) && tcp[slot].isWindowStale) {
       if updateWindow(id, slot, isWritable: wantsUpdate) { tcp[slot].work.insert(.acknowledge) }
     }
-    if tcp[slot].discardByteCount > 0 {
+    if tcp[slot].isDiscardDue {
       host.discard(id, count: tcp[slot].discardByteCount)
       tcp[slot].discardByteCount = 0
     }
@@ -242,7 +242,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let offered = min(permit.byteCount, run.count * length)
     var regions = sink.payload(of: run)
     regions.truncate(toByteCount: offered)
-    switch host.receive(id, skipping: permit.sequence - tcp[slot].sendUnacknowledged, into: &regions) {
+    let skipping = permit.sequence - tcp[slot].sendUnacknowledged + tcp[slot].discardByteCount
+    switch host.receive(id, skipping: skipping, into: &regions) {
     case .bytes(let count) where permit.isSilly && count == offered:
       tcp[slot].sillyWindowFound(at: now)
     case .bytes(let count):

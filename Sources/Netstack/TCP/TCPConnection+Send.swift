@@ -158,6 +158,16 @@ extension TCPConnection {
 
   // MARK: What was read
 
+  /// Whether acknowledged bytes are to be removed from the host's socket now. In a conversation they wait until they are
+  /// worth a call, which would stand between a request and its answer; the host's kernel acknowledges them with the next
+  /// request all the same.
+  var isDiscardDue: Bool {
+    discardByteCount > 0 && !(conversation.isUnderWay && discardByteCount < Self.smallDiscard && hostEnd == .open)
+  }
+
+  /// In bytes: little beside the smallest receive buffer.
+  private static let smallDiscard = 2048
+
   /// Room for a slot costs something even if nothing comes for it, and the windows of a connection that has moved
   /// much leave room for a thousand: a short answer is read into a few.
   static let smallestReadLimit: UInt16 = 16

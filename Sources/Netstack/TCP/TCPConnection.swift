@@ -139,7 +139,8 @@ struct TCPConnection {
   // Sending to the guest (RFC 9293 section 3.3.1)
   /// ISS.
   var initialSend: SequenceNumber
-  /// SND.UNA: the oldest sequence number in flight. Its byte is the socket's first unread one.
+  /// SND.UNA: the oldest sequence number in flight. Its byte is the socket's first unread one, behind those that are
+  /// still to be removed (`discardByteCount`).
   var sendUnacknowledged: SequenceNumber
   /// SND.NXT: what is sent next; goes back to SND.UNA after a timeout.
   var sendNext: SequenceNumber
@@ -191,7 +192,7 @@ struct TCPConnection {
   var guestFinish: SequenceNumber?
   /// The first out-of-order segment in the pool, see `ReassemblyPool`.
   var reassembly = ReassemblyPool.Queue()
-  /// Acknowledged bytes that the socket still holds.
+  /// Acknowledged bytes that the socket still holds before the one at SND.UNA.
   @Compact var discardByteCount = 0
 
   // Timestamps (RFC 7323)
@@ -246,6 +247,9 @@ struct TCPConnection {
 
     /// Whether an answer to what the guest says now can be counted on: it is the guest's turn.
     var isSettled: Bool { bits == Self.enough }
+
+    /// Whether guest and host have spoken in turn until now, whoever's turn it is.
+    var isUnderWay: Bool { bits & ~Self.hostsTurn == Self.enough }
 
     /// The guest has said something; twice without an answer is no conversation.
     mutating func guestSpoke() { bits = bits & Self.hostsTurn != 0 ? Self.hostsTurn : bits | Self.hostsTurn }
