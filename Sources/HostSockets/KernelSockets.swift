@@ -158,7 +158,9 @@ extension KernelSockets: HostNetwork {
       // Nothing on the host's own loopback counts hops or reports by ICMP what a refusal does not say.
       let isFar = !destination.address.isLoopback
       if isFar { try Self.markForConnecting(socket, marks, family) }
-      let isConnected = try socket.connect(to: address)
+      var isConnected = try socket.connect(to: address)
+      // The loopback's handshake is over by now, well or badly, though the first call could not say so (connect(2)).
+      if !isConnected && !isFar { isConnected = try socket.connect(to: address) }
       try register(flow, socket, as: .stream, family: family, awaitsWritable: !isConnected)
       table[flow].isMarkedForConnecting = isFar
       guard isConnected else { return .inProgress }

@@ -78,7 +78,7 @@ public struct Socket: ~Copyable, Sendable {
     try checked("listen on a socket") { Glibc.listen(rawValue, backlog) }
   }
 
-  /// Connects, or starts to.
+  /// Connects, or starts to; once it was started, tells how far it is.
   /// - Returns: false where connecting goes on: a writable event ends it, then `takeError` tells how.
   public func connect(to address: SocketAddress) throws(SystemError) -> Bool {
     // An interrupted connect goes on by itself and must not be repeated.
@@ -87,7 +87,8 @@ public struct Socket: ~Copyable, Sendable {
       unsafe clinux_connect(rawValue, storage, length)
     }
     if result == 0 { return true }
-    if errno == EINPROGRESS || errno == EINTR { return false }
+    if errno == EISCONN { return true }
+    if errno == EINPROGRESS || errno == EINTR || errno == EALREADY { return false }
     throw .last("connect to", address.description)
   }
 

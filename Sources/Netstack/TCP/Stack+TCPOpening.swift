@@ -60,6 +60,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     handshakeBegan(id, slot)
     keepDataOfSynchronize(arrival, slot, of: batch)
+    // What is no endpoint may have said something at once.
+    if case .endpoint = target {} else { tcp[slot].isReadable = true }
     settle(connect(id, slot, to: target, context, at: now), id, slot, at: now, into: &sink)
   }
 
@@ -125,6 +127,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     if readiness.contains(.failed), let failure = host.takeError(id, quote: &request) {
       return reportConnecting(failure, id, slot, at: now, into: &sink)
     }
+    tcp[slot].isReadable = !readiness.isDisjoint(with: [.readable, .readClosed, .failed])
     settle(host.finishConnecting(id), id, slot, at: now, into: &sink)
   }
 

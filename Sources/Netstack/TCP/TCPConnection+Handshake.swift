@@ -101,10 +101,13 @@ extension TCPConnection {
       backoffs = 0
     }
     startKeepAliveTimer(at: now)
-    isReadable = true
     work.insert(.pump)
-    // The room for an outbound connection's data was looked at when the host had connected.
-    if isInbound { work.insert(.updateWindow) }
+    // Of an outbound connection the host has told when there was something to read, and its room was looked at when it
+    // had connected.
+    if isInbound {
+      isReadable = true
+      work.insert(.updateWindow)
+    }
     // Data that came with the SYN waits in the pool.
     if !reassembly.isEmpty { work.insert(.deliver) }
   }
