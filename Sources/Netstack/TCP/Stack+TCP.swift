@@ -84,10 +84,11 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func hostReadyTCP<Sink: FrameSink & ~Copyable>(
     _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
   ) {
+    // Also of one that is connecting: it may have spoken and finished already, and that is not told again.
+    if readiness.contains(.readClosed) { tcp[slot].isReadClosed = true }
     if tcp[slot].state == .connecting {
       return hostReadyConnecting(id, slot, readiness, at: now, into: &sink)
     }
-    if readiness.contains(.readClosed) { tcp[slot].isReadClosed = true }
     if !readiness.isDisjoint(with: [.readable, .readClosed, .failed]) {
       tcp[slot].isReadable = true
       tcp[slot].work.insert(.pump)

@@ -62,6 +62,26 @@ import Testing
     }
   }
 
+  @Test(arguments: families)
+  func `a server that has spoken and finished before the host tells that it is there is heard to its end`(
+    family: IPAddress.Family
+  ) throws {
+    try withLab { lab in
+      lab.host.services[.server(family)] = RemoteService(.acceptsAfter(.milliseconds(5)))
+      let tcp = lab.rawConnection(to: .server(family))
+      tcp.guest(.syn(.mss(1460)))
+      let server = try #require(lab.peers(at: .server(family)).first)
+      server.write("welcome")
+      server.finish()
+      // One event: connected, readable, and closed.
+      lab.advance(by: .milliseconds(5))
+      _ = tcp.takeSegments()
+      tcp.guest(.ack(1, seq: 1))
+      tcp.stack(.data("welcome", seq: 1, ack: 1))
+      tcp.stack(.fin(seq: 8, ack: 1))
+    }
+  }
+
   /// The ways to a state in which the guest's FIN has been acknowledged, each with what the guest has of ours.
   enum Ending: CaseIterable { case closeWait, closing, lastAck, timeWait }
 
