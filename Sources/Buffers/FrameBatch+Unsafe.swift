@@ -134,6 +134,9 @@ public struct FrameBatchStorage: ~Copyable {
     unsafe pieces.deallocate()
   }
 
+  /// How many payload pieces still fit.
+  var freePieceCount: Int { unsafe pieces.count - pieceTotal }
+
   /// Whether the list takes no further frame.
   public var isFull: Bool { unsafe count == frames.count }
 

@@ -29,7 +29,7 @@ public struct FrameList: ~Copyable {
   ) -> Bool {
     let header = min(frame.count, headerLength)
     let pieces = (frame.count - header + pieceLength - 1) / pieceLength
-    guard !storage.isFull, frame.count <= freeByteCount, pieces <= 4 else { return false }
+    guard !storage.isFull, frame.count <= freeByteCount, pieces <= storage.freePieceCount else { return false }
     // SAFETY: the room was checked; the memory is never reallocated, and outlives every batch.
     guard let target = unsafe memory.baseAddress.map({ unsafe $0 + used }) else { return false }
     unsafe frame.withUnsafeBytes { bytes in

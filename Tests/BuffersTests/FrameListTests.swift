@@ -89,6 +89,28 @@ import Testing
     #expect((list.count, list.freeByteCount) == (0, 100))
   }
 
+  @Test func `a long frame lies in as many pieces as the list has room for`() {
+    var list = FrameList(capacity: 10, byteCapacity: 200_000)
+    let frame = Self.frame(65_549)
+    let segmentation = Segmentation(kind: .tcp4, size: 1448)
+    let took = list.append(
+      frame.span, port: .first, headerLength: 134, pieceLength: 3000, checksum: .partial(start: 34, offset: 16),
+      segmentation: segmentation)
+    #expect(took)
+    let (pieces, descriptor) = (list.batch.pieceCount(0), list.batch.descriptor(0))
+    #expect(pieces == 22)
+    #expect(descriptor.checksum == .partial(start: 34, offset: 16) && descriptor.segmentation == segmentation)
+    #expect(Self.read(PayloadSlice(frame: 0, offset: 0, count: frame.count), of: list).bytes == frame)
+    // Four for each frame of the list, all together.
+    let tookAnother = list.append(frame.span, port: .first, headerLength: 134, pieceLength: 3000)
+    #expect(!tookAnother)
+    #expect(list.count == 1)
+    // Longer than a header part can say: the rest is a piece of its own.
+    let tookWhole = list.append(frame.span, port: .first)
+    #expect(tookWhole)
+    #expect(Self.read(PayloadSlice(frame: 1, offset: 0, count: frame.count), of: list).bytes == frame)
+  }
+
   @Test func `an empty frame is a frame`() {
     var list = FrameList(capacity: 1, byteCapacity: 10)
     let empty: [UInt8] = []
