@@ -168,6 +168,14 @@ public final class RawConnection {
     lab.guest.send(.tcp(plain(segment)), from: lab.guest.address(in: remote.address.family), to: remote.address)
   }
 
+  /// The guest sends a segment that stands for several of `size` bytes of payload each.
+  public func guest(_ segment: Segment, inSegmentsOf size: UInt16) {
+    lab.settle()
+    let source = lab.guest.address(in: remote.address.family)
+    lab.guest.send(.tcp(plain(segment)), from: source, to: remote.address, inSegmentsOf: size)
+    lab.settle()
+  }
+
   /// The oldest segment from the stack that no one has looked at, with the time it came.
   public func takeSegment() -> (at: Instant, segment: Segment)? {
     lab.settle()

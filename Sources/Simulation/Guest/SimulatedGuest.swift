@@ -1,3 +1,4 @@
+import Buffers
 import Netstack
 public import Primitives
 
@@ -29,7 +30,7 @@ public final class SimulatedGuest {
   /// The frames of neighbor discovery that it has received, with the messages in them.
   public private(set) var discovery: [(frame: PlainFrame, message: PlainDiscovery)] = []
   /// What it has yet to send.
-  var outbox: [[UInt8]] = []
+  var outbox: [LinkFrame] = []
   var connections: [GuestTCP] = []
   var rawConnections: [RawConnection] = []
   /// Ports on which it accepts connections.
@@ -53,7 +54,10 @@ public final class SimulatedGuest {
   // MARK: Sending
 
   /// Sends bytes as a frame, whatever they are.
-  public func send(_ bytes: [UInt8]) { outbox.append(bytes) }
+  public func send(_ bytes: [UInt8]) { send(LinkFrame(bytes)) }
+
+  /// Sends a frame with what it leaves to others.
+  public func send(_ frame: LinkFrame) { outbox.append(frame) }
 
   /// Sends a frame.
   public func send(_ frame: PlainFrame) { send(frame.encoded) }
@@ -76,6 +80,18 @@ public final class SimulatedGuest {
     } else {
       send(PlainIPv6(from: source.mapped, to: destination.mapped, payload))
     }
+  }
+
+  /// Sends a packet that stands for several of `size` bytes of payload each, with its checksum left to be completed:
+  /// what is in the field is of no use to anybody.
+  public func send(
+    _ payload: PlainPayload, from source: IPAddress, to destination: IPAddress, inSegmentsOf size: UInt16
+  ) {
+    send(payload, from: source, to: destination)
+    let isV4 = source.family == .ipv4
+    let isTCP = payload.proto(in: source.family) == 6
+    outbox[outbox.count - 1].checksum = .partial(start: isV4 ? 34 : 54, offset: isTCP ? 16 : 6)
+    outbox[outbox.count - 1].segmentation = Segmentation(kind: !isTCP ? .udp : isV4 ? .tcp4 : .tcp6, size: size)
   }
 
   /// Its address in a family.

@@ -1,4 +1,4 @@
-import Buffers
+public import Buffers
 public import Netstack
 public import Primitives
 
@@ -45,13 +45,17 @@ public final class Lab {
     public var maximumSlots = Int.max
     /// The most frames in a batch.
     public var batchLimit = 64
+    /// What the link does for the stack's frames.
+    public var offloads: LinkOffloads = []
+    /// What the guest leaves to the stack: it merges the segments and datagrams that it sends together.
+    public var guestOffloads: LinkOffloads = []
 
     /// Makes a lab with the default network and a perfect link.
     public init() {}
   }
 
   private enum Event {
-    case toStack([UInt8])
+    case toStack(LinkFrame)
     case toGuest([UInt8])
     case action((Lab) -> Void)
   }
@@ -77,6 +81,10 @@ public final class Lab {
   private var output = Digest()
   private var trace: [(at: Instant, isFromGuest: Bool, bytes: [UInt8])] = []
   private var ownProblems: [String] = []
+  /// Into how many each frame of the stack's was cut that stands for several.
+  public private(set) var cutCounts: [Int] = []
+  /// How many each frame of the guest's stands for that stands for several.
+  public private(set) var mergedCounts: [Int] = []
 
   /// Builds the lab and attaches the guest's port.
   public init(_ options: Options = Options()) {
@@ -89,7 +97,7 @@ public final class Lab {
     checker = FrameChecker(settings: options.settings)
     sink.maximumSlots = options.maximumSlots
     guest.now = now
-    stack.attach(.first, at: now, into: &sink)
+    stack.attach(.first, offloads: options.offloads, at: now, into: &sink)
   }
 
   /// The world outside.
@@ -167,10 +175,10 @@ public final class Lab {
 
   private func perform(_ event: Event) {
     switch event {
-    case .toStack(let bytes):
-      if batch.count >= options.batchLimit || !append(bytes) {
+    case .toStack(let frame):
+      if batch.count >= options.batchLimit || !append(frame) {
         deliverBatch()
-        _ = append(bytes)
+        if !append(frame) { ownProblems.append("no room for a frame of \(frame.bytes.count) bytes from the guest") }
       }
     case .toGuest(let bytes):
       deliverBatch()
@@ -185,22 +193,28 @@ public final class Lab {
 
   private func flushGuest() -> Bool {
     guard !guest.outbox.isEmpty else { return false }
-    for bytes in guest.outbox {
-      for arrival in options.upLink.arrivals(of: now, &generator) { events.schedule(.toStack(bytes), at: arrival) }
+    let merger = FrameMerger(offloads: options.guestOffloads)
+    for frame in options.guestOffloads.isEmpty ? guest.outbox : merger.merge(guest.outbox) {
+      for arrival in options.upLink.arrivals(of: now, &generator) { events.schedule(.toStack(frame), at: arrival) }
     }
     guest.outbox.removeAll()
     return true
   }
 
-  private func append(_ bytes: [UInt8]) -> Bool {
+  private func append(_ frame: LinkFrame) -> Bool {
     batch.append(
-      bytes.span, port: .first, headerLength: options.framing.headerLength, pieceLength: options.framing.pieceLength)
-      && note(bytes)
+      frame.bytes.span, port: .first, headerLength: options.framing.headerLength,
+      pieceLength: options.framing.pieceLength, checksum: frame.checksum, segmentation: frame.segmentation)
+      && note(frame)
   }
 
-  private func note(_ bytes: [UInt8]) -> Bool {
-    record(bytes, isFromGuest: true)
-    checker.received(bytes)
+  private func note(_ frame: LinkFrame) -> Bool {
+    let pieces = FrameCutter.complete(frame)
+    if frame.segmentation != nil { mergedCounts.append(pieces.count) }
+    for bytes in pieces {
+      record(bytes, isFromGuest: true)
+      checker.received(bytes)
+    }
     return true
   }
 
@@ -225,14 +239,30 @@ public final class Lab {
 
   /// Examines what the stack has sent and carries it to the guest.
   private func carryOn() {
-    for frame in sink.takeFrames() {
-      checker.sent(frame.bytes, at: now)
-      output.add(UInt64(bitPattern: now.nanoseconds))
-      output.add(frame.bytes)
-      record(frame.bytes, isFromGuest: false)
-      for arrival in options.downLink.arrivals(of: now, &generator) {
-        events.schedule(.toGuest(frame.bytes), at: arrival)
-      }
+    for emitted in sink.takeFrames() {
+      for bytes in cut(emitted.frame) { carry(bytes) }
+    }
+  }
+
+  private func carry(_ bytes: [UInt8]) {
+    checker.sent(bytes, at: now)
+    output.add(UInt64(bitPattern: now.nanoseconds))
+    output.add(bytes)
+    record(bytes, isFromGuest: false)
+    for arrival in options.downLink.arrivals(of: now, &generator) {
+      events.schedule(.toGuest(bytes), at: arrival)
+    }
+  }
+
+  /// What the link makes of a frame of the stack's; nothing of one that it would refuse.
+  private func cut(_ frame: LinkFrame) -> [[UInt8]] {
+    do throws(PacketFault) {
+      let pieces = try FrameCutter(offloads: options.offloads).cut(frame)
+      if frame.segmentation != nil { cutCounts.append(pieces.count) }
+      return pieces
+    } catch {
+      if ownProblems.count < 20 { ownProblems.append("the link refuses a frame: \(error)\n\(hexDump(frame.bytes))") }
+      return []
     }
   }
 
@@ -253,7 +283,7 @@ public final class Lab {
 
   /// The link has a peer again.
   public func attach() {
-    stack.attach(.first, at: now, into: &sink)
+    stack.attach(.first, offloads: options.offloads, at: now, into: &sink)
     carryOn()
   }
 

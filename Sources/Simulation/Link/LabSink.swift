@@ -5,7 +5,7 @@ import Primitives
 /// A frame that the core has sent.
 struct EmittedFrame {
   var port: PortID
-  var bytes: [UInt8]
+  var frame: LinkFrame
 }
 
 /// The link's end that the core writes to: it keeps the frames for the lab to carry on.
@@ -74,8 +74,9 @@ public struct LabSink: FrameSink, ~Copyable {
   public mutating func commit(
     _ run: consuming SlotRun, slots count: Int, lastPayload: Int, as descriptor: FrameDescriptor
   ) {
-    let length = run.headerLength + run.payloadLength
-    let lastLength = run.headerLength + lastPayload
+    let headerLength = run.headerLength
+    let length = headerLength + run.payloadLength
+    let lastLength = headerLength + lastPayload
     if Int(descriptor.byteCount) != length && Int(descriptor.byteCount) != lastLength {
       misuses.append("a frame of \(lastLength) bytes committed as one of \(descriptor.byteCount)")
     }
@@ -83,7 +84,13 @@ public struct LabSink: FrameSink, ~Copyable {
     for slot in 0..<count {
       let start = slot * length
       let end = start + (slot == count - 1 ? lastLength : length)
-      frames.append(EmittedFrame(port: descriptor.port, bytes: bytes(start..<end)))
+      var frame = LinkFrame(bytes(start..<end), checksum: descriptor.checksum)
+      // The last of a run may be no more than one segment, and so may the only one.
+      let payload = end - start - headerLength
+      if let segmentation = descriptor.segmentation, payload > Int(segmentation.size) || segmentation.size == 0 {
+        frame.segmentation = segmentation
+      }
+      frames.append(EmittedFrame(port: descriptor.port, frame: frame))
     }
     slots.consume(slots.pendingByteCount)
     room = room.map { $0 - count }

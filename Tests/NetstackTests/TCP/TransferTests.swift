@@ -1,3 +1,4 @@
+import Buffers
 import Netstack
 import Primitives
 import Simulation
@@ -26,7 +27,16 @@ import Testing
 
   @Test(arguments: families, [UInt16(536), 1460, 8960, 65_460])
   func `guests of every segment size send and receive whole`(family: IPAddress.Family, mss: UInt16) {
-    withLab { lab in
+    for offloads in [LinkOffloads(), [.checksum, .tcp4, .tcp6, .udp]] {
+      sendAndReceive(segmentsOf: mss, over: family, offloads)
+    }
+  }
+
+  private func sendAndReceive(segmentsOf mss: UInt16, over family: IPAddress.Family, _ offloads: LinkOffloads) {
+    var options = Lab.Options()
+    options.offloads = offloads
+    options.guestOffloads = offloads
+    withLab(options) { lab in
       lab.host.services[.server(family)] = RemoteService(echoes: true)
       var options = GuestTCP.Options()
       options.mss = mss
