@@ -88,7 +88,7 @@ let package = Package(
       dependencies: ["HostSockets", "LinuxSystem", "CLinux", "Netstack", "Buffers", "Primitives"],
       swiftSettings: settings),
     .testTarget(
-      name: "LinksTests", dependencies: ["Links", "LinuxSystem", "Netstack", "Buffers", "Primitives"],
+      name: "LinksTests", dependencies: ["Links", "LinuxSystem", "Netstack", "Buffers", "Primitives", "Simulation"],
       swiftSettings: settings),
     .testTarget(
       name: "ConfigurationTests", dependencies: ["Configuration", "Primitives"], swiftSettings: settings),

@@ -10,6 +10,8 @@ final class Owner {
   private let queue: EventQueue
   var link: Link
   var frames: [[UInt8]] = []
+  /// What came with each of them.
+  var descriptors: [FrameDescriptor] = []
   var notices: [LinkNotice] = []
   var ends: [LinkEnd] = []
   /// How often the link said that there is room again.
@@ -24,6 +26,12 @@ final class Owner {
     link = try Link(
       endpoint, registrar: queue.registrar, at: MonotonicClock.now, receiveCapacity: receiveCapacity,
       transmitCapacity: transmitCapacity)
+    self.queue = queue
+  }
+
+  init(_ device: consuming TAPDevice) throws {
+    let queue = try EventQueue()
+    link = Link(device, registrar: queue.registrar, at: MonotonicClock.now)
     self.queue = queue
   }
 
@@ -72,12 +80,14 @@ final class Owner {
       var target = frame.mutableSpan
       link.receiver.batch.copy(PayloadSlice(frame: index, offset: 0, count: length), to: &target)
       frames.append(frame)
+      descriptors.append(link.receiver.batch.descriptor(index))
     }
   }
 
   // What tests ask, as values: an expectation cannot look into a type that is not copyable.
 
   var isAttached: Bool { link.isAttached }
+  var offloads: LinkOffloads { link.transmitter.offloads }
   var isFinished: Bool { link.attachment.isFinished }
   var peerNumber: Int32? { link.attachment.peerNumber }
   var nextDeadline: Instant { link.nextDeadline }
@@ -104,7 +114,10 @@ final class Owner {
   }
 
   /// Writes a frame through the sink; false where it was refused.
-  func transmit(_ frame: [UInt8], headerLength: Int = 14) -> Bool {
+  func transmit(
+    _ frame: [UInt8], headerLength: Int = 14, checksum: ChecksumState = .unverified,
+    segmentation: Segmentation? = nil
+  ) -> Bool {
     let header = min(frame.count, headerLength)
     let payload = frame.count - header
     let request = SlotRequest(port: .first, headerLength: header, payloadLength: payload)
@@ -120,7 +133,8 @@ final class Owner {
     }
     link.transmitter.commit(
       run, slots: 1, lastPayload: payload,
-      as: FrameDescriptor(port: .first, headerLength: header, byteCount: frame.count))
+      as: FrameDescriptor(
+        port: .first, headerLength: header, byteCount: frame.count, checksum: checksum, segmentation: segmentation))
     return true
   }
 }
