@@ -1,4 +1,5 @@
-// The micro benchmark: nanoseconds and allocations for each frame that the stack forwards, on a simulated host.
+// The micro benchmark: nanoseconds and allocations for each frame that the stack forwards, on a simulated host, and
+// how fast the checksum is.
 //
 // usage: Benchmarks [--check]
 //        Benchmarks list
@@ -35,6 +36,10 @@ let measurements = Workload.all.map { $0.measure() }
 print("| frames of batches of 64 | ns per frame | Gbit/s | allocations per frame |")
 print("|---|---:|---:|---:|")
 for measurement in measurements { print(measurement.row) }
+
+print("\n| bytes in the cache | checksum, GB/s | copy, GB/s | ratio |")
+print("|---|---:|---:|---:|")
+for length in ChecksumMeasurement.lengths { print(ChecksumMeasurement(length).row) }
 
 print("\n| nanoseconds for each event | " + CrowdMeasurement.sizes.map { "\($0) | " }.joined() + "spread |")
 print("|---|" + String(repeating: "---:|", count: CrowdMeasurement.sizes.count + 1))

@@ -30,11 +30,11 @@ private func reference(_ bytes: some Sequence<UInt8>) -> UInt16 {
     #expect(!isChecksumValid([]))
   }
 
-  @Test func `every length up to 600 bytes, at every alignment, sums as word by word`() {
-    var random = SeededGenerator(seed: 1)
-    let bytes = (0..<700).map { _ in UInt8.random(in: 0...255, using: &random) }
-    for length in 0...600 {
-      let offset = length % 17
+  @Test(arguments: 0..<16)
+  func `every length up to 300 bytes, at every alignment, sums as word by word`(offset: Int) {
+    var random = SeededGenerator(seed: UInt64(offset))
+    let bytes = (0..<320).map { _ in UInt8.random(in: 0...255, using: &random) }
+    for length in 0...300 {
       var checksum = InternetChecksum()
       checksum.add(bytes.span.extracting(offset..<(offset + length)))
       #expect(checksum.folded == reference(bytes[offset..<(offset + length)]), "\(length) bytes")
