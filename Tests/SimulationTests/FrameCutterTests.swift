@@ -134,7 +134,7 @@ import Testing
       ("segments of 65535 bytes", bent { $0.segmentation?.size = .max }),
       ("segmentation as tcp6", bent { $0.segmentation?.kind = .tcp6 }),
       ("segmentation as udp", bent { $0.segmentation?.kind = .udp }),
-      ("where the transport begins", bent { $0.checksum = .partial(start: 33, offset: 17) }),
+      ("where the transport begins", bent { $0.checksum = .partial(start: 33, offset: 16) }),
       ("where the transport begins", bent { $0.checksum = .partial(start: 34, offset: 6) }),
       ("pseudo-header's sum", bent { $0.bytes[34 + 17] ^= 1 }),
       (

@@ -102,7 +102,12 @@ import Testing
   func `connections from the host's side survive a bad link as well`(family: IPAddress.Family, seed: UInt64) throws {
     var dice = SeededGenerator(seed: seed &* 977)
     let plan = TransferPlan(&dice)
-    try withLab(plan.options(seed: seed)) { try transferFromHost(plan, over: family, on: $0) }
+    for offloads in [LinkOffloads(), [.checksum, .tcp4, .tcp6, .udp]] {
+      var options = plan.options(seed: seed)
+      options.offloads = offloads
+      options.guestOffloads = offloads
+      try withLab(options) { try transferFromHost(plan, over: family, on: $0) }
+    }
   }
 
   private func transferFromHost(_ plan: TransferPlan, over family: IPAddress.Family, on lab: Lab) throws {
