@@ -233,6 +233,7 @@ extension KernelSockets: HostNetwork {
       try socket.set(isIPv4 ? .ipv4PacketInformation : .ipv6PacketInformation, to: true)
       try socket.set(.errorQueue(local.address.family), to: true)
       Self.receiveTogether(socket)
+      try socket.set(.receiveBuffer, to: Self.datagramRoom)
       try socket.bind(to: address)
       try register(flow, socket, as: .datagramListener, family: local.address.family)
     }
@@ -276,6 +277,7 @@ extension KernelSockets: HostNetwork {
       let socket = try Socket(.datagram, for: .internet(destination ?? Endpoint(everywhere, port: 0)))
       try socket.set(.errorQueue(family), to: true)
       Self.receiveTogether(socket)
+      try socket.set(.receiveBuffer, to: Self.datagramRoom)
       if let destination {
         _ = try socket.connect(to: .internet(destination))
       } else {
@@ -328,6 +330,10 @@ extension KernelSockets: HostNetwork {
   private static func receiveTogether(_ socket: borrowing Socket) {
     do throws(SystemError) { try socket.set(.receivesTogether, to: true) } catch { return }
   }
+
+  /// Room for a burst of datagrams, in bytes, as far as net.core.rmem_max allows: nobody sends again what is lost here.
+  /// (The buffers of streams are left to the kernel, which fits them to the path.)
+  private static var datagramRoom: Int32 { 512 * 1024 }
 
   /// What every stream socket is given before it connects or listens.
   func prepare(_ socket: borrowing Socket) throws(SystemError) {

@@ -45,8 +45,9 @@ public struct FrameReceiver: ~Copyable {
   /// A device's buffer unless given, in bytes: a few of the longest frames, which the cache still holds when their
   /// payload is written to the host.
   public static let defaultDeviceCapacity = 320 * 1024
-  /// The most frames of a device in one batch, so that many short ones do not keep everybody else waiting.
-  private static let deviceBatch = 256
+  /// The most frames of a device in one batch: more of one flow, written at once, than a socket of the host's holds by
+  /// default would be lost there, and many short ones would keep everybody else waiting.
+  private static let deviceBatch = 64
   /// A device's longest frame, in bytes: an IP packet behind an Ethernet header, perhaps with a VLAN's tag.
   private static let longestDeviceFrame = 65_535 + 18
 

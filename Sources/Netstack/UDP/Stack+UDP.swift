@@ -19,6 +19,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let payload = PayloadSlice(
       frame: context.frame, offset: context.offset + UDPHeader.length, count: datagram.payloadLength)
     guard guest.port != 0 && remote.port != 0 else { return drop(.malformed, on: context.port) }
+    // More than any sender puts together would take memory of ours by the frame.
+    if let size = context.datagramSize, payload.count > size * DatagramBatch.segmentCapacity {
+      return drop(.malformed, on: context.port)
+    }
     let mapping = findMapping(of: guest)
     if let (id, slot) = mapping, udp[slot].isSettled(for: remote) {
       return queue(payload, on: id, slot, to: remote, context, at: now)

@@ -130,4 +130,21 @@ import Testing
       #expect(lab.sentDatagrams.map(\.payload) == parts)
     }
   }
+
+  @Test(arguments: families)
+  func `a frame that stands for more datagrams than any sender puts together is dropped`(
+    family: IPAddress.Family
+  ) {
+    withLab { lab in
+      let source = lab.guest.address(in: family)
+      let remote = Endpoint.server(family, port: 7)
+      for (length, count) in [(1280, 128), (1281, 128)] {
+        let datagram = PlainUDP(sourcePort: 5000, destinationPort: 7, payload: pattern(length))
+        lab.guest.send(.udp(datagram), from: source, to: remote.address, inSegmentsOf: 10)
+        lab.settle()
+        #expect(lab.sentDatagrams.count == count)
+      }
+      #expect(lab.drops(.malformed) == 1)
+    }
+  }
 }
