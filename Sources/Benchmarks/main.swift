@@ -5,6 +5,9 @@
 //        Benchmarks list
 //        Benchmarks one NAME
 //        Benchmarks pump TAP PATH
+//        Benchmarks load-server PORT
+//        Benchmarks load ADDRESS PORT TASK
+//        Benchmarks path NEAR FAR MILLISECONDS
 //
 //   --check   end with status 1 if forwarding a frame allocates memory, or if an event costs half as much again among
 //             100,000 idle flows as among 10
@@ -12,13 +15,33 @@
 //   one       measures this alone, for a profiler, and prints how many frames or events it counted
 //   pump      measures nothing: joins the TAP device on descriptor TAP with the socket at PATH ('Scripts/bench flows')
 //
+// For 'Scripts/bench netns' and 'soak', the two ends of a load, and a path for it:
+//   load-server   serves on PORT and the next
+//   load          does one TASK with the server and prints its figures as JSON:
+//                   datagrams up|down SIZE RATE MILLISECONDS      RATE datagrams a second
+//                   requests COUNT                                of a byte by TCP, and their responses
+//                   connections WINDOW MILLISECONDS               a byte each way on each, WINDOW at a time
+//                   sequence up|down SEED BYTES                   by TCP, compared where they arrive; BYTES / 8 is whole
+//   path          makes two TAP devices and passes frames between them, each held for MILLISECONDS
+//
 // The simulated host copies each byte once, as the kernel's sockets do; its time is part of the figures.
 
 import Glibc
 
-if CommandLine.arguments.dropFirst().first == "pump" {
+switch CommandLine.arguments.dropFirst().first {
+case "pump":
   runPump(CommandLine.arguments.dropFirst(2))
   exit(0)
+case "load-server":
+  runLoadServer(CommandLine.arguments.dropFirst(2))
+  exit(0)
+case "load":
+  runLoad(CommandLine.arguments.dropFirst(2))
+  exit(0)
+case "path":
+  runPath(CommandLine.arguments.dropFirst(2))
+  exit(0)
+default: break
 }
 
 if CommandLine.arguments.dropFirst().first == "list" {
