@@ -205,12 +205,12 @@ def run_load(namespace, load, address, *task):
     return json.loads(namespace.run(load, "load", address, LOAD_PORT, *task))
 
 
-def run_iperf(namespace, address, seconds, streams, is_up, far=Host()):
+def run_iperf(namespace, address, seconds, streams, is_up, far=Host(), congestion=("--congestion", "cubic")):
     """The report of iperf3 in a namespace, with a server of its own at the far end."""
     with server(far.words("iperf3", "--server", "--one-off", "--forceflush", "--port", IPERF_PORT), "Server listening"):
         report = json.loads(namespace.run(
             "iperf3", "--client", address, "--port", IPERF_PORT, "--time", seconds, "--parallel", streams, "--json",
-            "--congestion", "cubic", *([] if is_up else ["--reverse"])))
+            *congestion, *([] if is_up else ["--reverse"])))
     if "error" in report:
         raise RuntimeError(f"iperf3: {report['error']}")
     return report["end"]["sum_received"]
