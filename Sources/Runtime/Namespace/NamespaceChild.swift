@@ -12,7 +12,9 @@ struct NamespaceChild: ~Copyable {
     let own = FileDescriptor(owning: ends.first)
     let others = FileDescriptor(owning: ends.second)
     try own.setBlocking()
-    process = try ChildProcess(request.commandLine, inheriting: [.init(others.rawValue, as: request.socket)])
+    var request = request
+    request.socket = others.rawValue
+    process = try ChildProcess(request.commandLine, inheriting: [.init(others.rawValue)])
     socket = Socket(own)
   }
 

@@ -7,8 +7,9 @@ public import RouteNetlink
 /// Who makes or enters a user namespace must have one thread, which this process has no more once it serves. So another
 /// copy of the program does it, started for this alone, and hands the device over.
 public struct NamespaceRequest: Hashable, Sendable {
-  /// The number of the socket in the helper by which it answers.
-  public var socket: Int32 = 3
+  /// The number of the socket in the helper by which it answers. It is that of the socket here, which is none that the
+  /// command was to inherit from whoever started us.
+  public var socket: Int32 = -1
   /// The interface.
   public var interface: InterfaceSettings
   /// The file of the namespace to enter; nil for a new one.

@@ -102,6 +102,13 @@ extension SystemTests {
       #expect(try program.waitForExit(seconds: 10) == .status(9))
     }
 
+    @Test func `a descriptor that the command is to inherit is the command's`() throws {
+      let folder = try ScratchFolder()
+      let path = try folder.write("three", to: "file")
+      let exec = [Requirement.culvertPath, "exec", "--", "cat", "/dev/fd/3"].joined(separator: " ")
+      #expect(try Program.run("bash", "-c", "\(exec) 3<\(path)") == "three")
+    }
+
     @Test func `what it leaves on the host is nothing`() throws {
       let before = try FileManager.default.contentsOfDirectory(atPath: "/tmp").filter { $0.hasPrefix("culvert.") }
       let result = try run(.root, "true")
