@@ -103,6 +103,9 @@ extension SystemError {
   /// Whether there is no file of the name.
   public var isNotFound: Bool { number == ENOENT || number == ENOTDIR }
 
+  /// Whether the user, or how something is mounted, is in the way.
+  public var isForbidden: Bool { number == EACCES || number == EPERM || number == EROFS }
+
   /// Whether a descriptor's device was removed.
   public var isDeviceRemoved: Bool { number == EBADFD }
 

@@ -55,7 +55,7 @@ public enum NamespaceHelper {
     try Namespace.enter(.network, target)
     var inside = try RouteSocket()
     try inside.bringUpLoopback()
-    try inside.apply(interface)
+    try inside.apply(try InterfaceControls.prepare(interface))
     return device.detached()
   }
 
@@ -76,16 +76,13 @@ public enum NamespaceHelper {
 
   /// Leaves for a new network namespace, with the mounts that its programs need, and opens a device in it.
   private static func makeNamespace(for request: NamespaceRequest) throws -> FileDescriptor {
-    if ProcessControl.effectiveUser == 0 {
-      try Namespace.make([.network, .mounts])
-    } else {
-      try makeUserNamespace()
-    }
+    let isRoot = ProcessControl.effectiveUser == 0
+    if isRoot { try Namespace.make([.network, .mounts]) } else { try makeUserNamespace() }
     var routes = try RouteSocket()
     try routes.bringUpLoopback()
     let device = try TAPDevice(name: request.interface.name)
-    try routes.apply(request.interface)
-    try allowPing()
+    try routes.apply(try InterfaceControls.prepare(request.interface))
+    if !isRoot { try InterfaceControls.allowPing() }
     try Mounts.makePrivate()
     try NameServiceMounts.install(request.resolverConfiguration)
     return device.detached()
@@ -99,11 +96,6 @@ public enum NamespaceHelper {
     } catch {
       throw ServiceError(UserNamespaceAdvice.words(for: error))
     }
-  }
-
-  /// Lets programs ping by sockets that need no rights.
-  private static func allowPing() throws(SystemError) {
-    try FileDescriptor.open(writing: "/proc/sys/net/ipv4/ping_group_range").write("0 0")
   }
 
   // MARK: The command

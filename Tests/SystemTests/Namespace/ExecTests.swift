@@ -102,6 +102,19 @@ extension SystemTests {
       #expect(try program.waitForExit(seconds: 10) == .status(9))
     }
 
+    @Test(arguments: User.allCases)
+    func `it runs where nothing of the kernel's settings may be written, as in a container`(user: User) throws {
+      let prepare = "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys"
+      let result = try run(user, "ping -qc 1 10.0.2.2; ping -qc 1 fec0::2", prepare: prepare)
+      #expect(result.exit == .status(0), "\(result.output)\(result.errors)")
+    }
+
+    @Test func `its addresses are those that it is given, whatever the router advertises`() throws {
+      let script = "until ip -6 -o address show dev tap0 scope link -tentative | grep -q fe80; do sleep 0.1; done; "
+      let result = try run(.nobody, script + "ip -6 -o address show dev tap0 scope site; ip -6 route show default")
+      #expect(result.output.split(separator: "\n").count == 2, "\(result.output)")
+    }
+
     @Test func `a descriptor that the command is to inherit is the command's`() throws {
       let folder = try ScratchFolder()
       let path = try folder.write("three", to: "file")
