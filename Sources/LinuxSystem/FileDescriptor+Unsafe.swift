@@ -147,6 +147,10 @@ public struct FileIdentity: Hashable, Sendable {
 
   /// Whether it is a socket, or a socket's path.
   public var isSocket: Bool { clinux_is_socket_mode(mode) != 0 }
+  /// Whether it is a folder.
+  public var isFolder: Bool { mode & S_IFMT == S_IFDIR }
+  /// Whether it is a symbolic link.
+  public var isLink: Bool { mode & S_IFMT == S_IFLNK }
   /// Whether it is an ordinary file.
   public var isRegularFile: Bool { mode & S_IFMT == S_IFREG }
   /// The permission bits.

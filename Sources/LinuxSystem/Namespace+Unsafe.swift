@@ -73,9 +73,14 @@ public enum Mounts {
     try checked("keep mounts private") { clinux_make_mounts_private() }
   }
 
-  /// Lets `target` stand for the file or folder `source`.
+  /// Lets `target` stand for the file or folder `source`, with all that is mounted below that.
   public static func bind(_ source: String, over target: String) throws(SystemError) {
     try checked("mount over", target) { unsafe clinux_bind_mount(source, target) }
+  }
+
+  /// Takes the topmost mount from a place.
+  public static func detach(_ target: String) throws(SystemError) {
+    try checked("unmount", target) { unsafe clinux_detach_mount(target) }
   }
 
   /// Mounts an empty file system in memory.

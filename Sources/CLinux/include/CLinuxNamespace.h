@@ -30,9 +30,13 @@ static inline int clinux_owning_users(int descriptor) { return ioctl(descriptor,
 /// The kind of the namespace behind a descriptor, one of CLINUX_NEW_*.
 static inline int clinux_namespace_kind(int descriptor) { return ioctl(descriptor, NS_GET_NSTYPE); }
 
+/// Shows a file, or a folder with all that is mounted below it, at another place, too.
 static inline int clinux_bind_mount(const char *source, const char *target) {
-  return mount(source, target, NULL, MS_BIND, NULL);
+  return mount(source, target, NULL, MS_BIND | MS_REC, NULL);
 }
+
+/// Takes the topmost mount from a place; what is mounted from it elsewhere stays.
+static inline int clinux_detach_mount(const char *target) { return umount2(target, MNT_DETACH); }
 
 /// Mounts an empty file system in memory.
 static inline int clinux_mount_memory(const char *target, const char *options) {

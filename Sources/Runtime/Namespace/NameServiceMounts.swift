@@ -10,25 +10,41 @@ enum NameServiceMounts {
   /// Mounts all of it in the mount namespace of this process.
   static func install(_ configuration: String) throws(SystemError) {
     for socket in sockets where FileSystem.exists(socket) { try Mounts.bind("/dev/null", over: socket) }
-    guard let real = try FileSystem.realPath(of: configurationPath) else { return try replaceFolder(configuration) }
-    // The mount keeps the file, whose folder goes.
-    let folder = try PrivateFolder(prefix: "culvert")
-    try FileSystem.write(configuration, to: folder.path + "/resolv.conf")
-    try Mounts.bind(folder.path + "/resolv.conf", over: real)
+    if try FileSystem.realPath(of: configurationPath) != nil {
+      try mountOverFile(configuration)
+    } else {
+      try replaceFolder(configuration)
+    }
   }
 
-  /// Where there is no file to mount over, /etc becomes a folder in memory that has one, and links to all the rest.
+  /// Mounts a file over the host's, wherever that is. It lies in a folder in memory, which nothing leads to afterwards:
+  /// there may be no folder on the host that can be written to.
+  private static func mountOverFile(_ configuration: String) throws(SystemError) {
+    let real = try FileDescriptor.open(reading: configurationPath)
+    try Mounts.mountMemory(at: "/etc")
+    try FileSystem.write(configuration, to: configurationPath)
+    try Mounts.bind(configurationPath, over: "/proc/self/fd/\(real.rawValue)")
+    try Mounts.detach("/etc")
+  }
+
+  /// Where there is no file to mount over, /etc becomes a folder in memory that has one, and shows all the rest: links
+  /// as they are, since a relative one leads elsewhere from any other folder, files and folders by mounts.
   private static func replaceFolder(_ configuration: String) throws(SystemError) {
     let original = try FileDescriptor.open(reading: "/etc")
     let names = try FileSystem.names(in: "/etc")
     try Mounts.mountMemory(at: "/etc")
-    try FileSystem.makeFolder("/etc/\(hostFolder)")
-    try Mounts.bind("/proc/self/fd/\(original.rawValue)", over: "/etc/\(hostFolder)")
     for name in names where name != "resolv.conf" {
-      try FileSystem.makeLink("/etc/\(name)", to: "\(hostFolder)/\(name)")
+      try show("/proc/self/fd/\(original.rawValue)/\(name)", at: "/etc/\(name)")
     }
     try FileSystem.write(configuration, to: configurationPath)
   }
 
-  private static let hostFolder = ".host"
+  private static func show(_ source: String, at target: String) throws(SystemError) {
+    let identity = try FileIdentity(path: source)
+    if identity.isLink, let link = try FileSystem.linkTarget(of: source) {
+      return try FileSystem.makeLink(target, to: link)
+    }
+    if identity.isFolder { try FileSystem.makeFolder(target) } else { try FileSystem.write("", to: target) }
+    try Mounts.bind(source, over: target)
+  }
 }

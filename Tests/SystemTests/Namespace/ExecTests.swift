@@ -151,6 +151,20 @@ extension SystemTests {
       }
     }
 
+    @Test(arguments: ["rm /etc/resolv.conf", ":"])
+    func `links in etc lead where they led, and no folder of the host's need be writable`(change: String) throws {
+      let prepare = """
+        cp -a /etc /mnt/etc; mount --bind /mnt/etc /etc; \(change); mkdir -p /etc/of/its
+        echo seen >/mnt/seen; ln -s ../mnt/seen /etc/relative; ln -s ../../../mnt/seen /etc/of/its/relative
+        export TMPDIR=/proc
+        """
+      for user in User.allCases {
+        let result = try run(
+          user, "cat /etc/relative /etc/of/its/relative; head -1 /etc/resolv.conf", prepare: prepare)
+        #expect(result.output == "seen\nseen\nnameserver 10.0.2.3", "\(result.output)\(result.errors)")
+      }
+    }
+
     @Test func `the sockets of the host's name caches are hidden`() throws {
       let folder = "/run/nscd"
       let prepare = """
