@@ -35,8 +35,9 @@ import Testing
       name: "tap0", mtu: 1500, addresses: [InterfaceAddress(IPAddress(IPv4Address(10, 0, 2, 15)), prefixLength: 24)],
       gateways: [gateway])
     var request = NamespaceRequest(interface: settings)
+    request.socket = 7
     let words = [
-      "/proc/self/exe", "namespace-helper", "--socket", "3", "--interface", "tap0", "--mtu", "1500", "--address",
+      "/proc/self/exe", "namespace-helper", "--socket", "7", "--interface", "tap0", "--mtu", "1500", "--address",
       "10.0.2.15/24", "--gateway", "10.0.2.2",
     ]
     #expect(request.commandLine == words)
