@@ -75,6 +75,8 @@ extension LoadChannel {
     }
     let report = "{\"bytes\": \(received), \"difference\": \(difference.map { "\($0)" } ?? "null")}"
     try send(report)
+    // Whoever ends the network between the two once this end is done must not cut the report off.
+    try awaitEnd()
     return report
   }
 }

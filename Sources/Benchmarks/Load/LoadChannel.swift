@@ -50,6 +50,13 @@ struct LoadChannel: ~Copyable {
     }
   }
 
+  /// Waits until the other end has closed the connection.
+  func awaitEnd() throws {
+    var byte: [UInt8] = [0]
+    var span = byte.mutableSpan
+    guard try socket.descriptor.read(into: &span) == 0 else { throw LoadError("the other end has more to say") }
+  }
+
   /// Writes all of `bytes`.
   func write(_ bytes: Span<UInt8>) throws {
     var done = 0
