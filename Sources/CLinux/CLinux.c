@@ -1,2 +1,2 @@
-// The package manager wants one source file in a C target; everything is in the header.
+// The package manager wants a source file in a C target; nearly everything is in the headers.
 #include "CLinux.h"

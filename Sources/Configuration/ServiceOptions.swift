@@ -26,8 +26,6 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var offload = OffloadOption.all
   /// How long events are looked for before sleeping while much is on its way, in microseconds; 0 for not at all.
   public var busyPoll = 0
-  /// The longest `busyPoll`, in microseconds: what it is to save is a wake-up, which costs a few.
-  public static let busyPollRange = 0...1000
   /// The MTU of a network whose options say nothing of it, in bytes.
   public var defaultMTU = 65_520
 
@@ -39,6 +37,14 @@ extension ServiceOptions {
   /// The MTU of an interface of the kernel's whose options say nothing of it: the ordinary one. With segmentation left
   /// to the kernel a longer one wins nothing, and what a guest sends by UDP fits the path outside.
   public static let deviceMTU = 1500
+
+  /// Reads how long to look for events, in microseconds. What that is to save is a wake-up, which costs a few.
+  public static func busyPoll(_ text: String, _ path: String) throws(ConfigurationError) -> Int {
+    guard let microseconds = Int(text), (0...1000).contains(microseconds) else {
+      throw ConfigurationError(path, "'\(text)' is out of range; give 0 to 1000 microseconds")
+    }
+    return microseconds
+  }
 
   /// Fills in what the links of a network say of what its options leave open.
   public mutating func adoptDefaults(of links: [LinkAddress]) {

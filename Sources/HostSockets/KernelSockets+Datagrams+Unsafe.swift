@@ -92,7 +92,7 @@ extension KernelSockets {
       guard scratch.datagramCount(ofFirst: 1) > 1, Self.isRefusalToCut(error) else {
         return .failed(HostError(number: error))
       }
-      table[flow].refusesSegments = true
+      table[flow][.refusesSegments] = true
       listed = list(datagrams, of: batch, on: flow)
     }
   }
@@ -118,7 +118,7 @@ extension KernelSockets {
     let state = table[flow]
     guard state.kind == .rawEcho else {
       let isUDP = state.kind == .datagrams || state.kind == .datagramListener
-      return scratch.list(datagrams, of: batch, together: isUDP && !state.refusesSegments)
+      return scratch.list(datagrams, of: batch, together: isUDP && !state[.refusesSegments])
     }
     return scratch.listEchoes(datagrams, of: batch, state.identifier, state.family)
   }

@@ -58,8 +58,8 @@ extension KernelSockets {
   /// section 4.2.3.9), but the kernel makes it one for a socket that queues errors.
   mutating func endConnecting(_ flow: FlowID) throws(SystemError) {
     let state = table[flow]
-    guard state.isMarkedForConnecting else { return }
-    table[flow].isMarkedForConnecting = false
+    guard state[.isMarkedForConnecting] else { return }
+    table[flow][.isMarkedForConnecting] = false
     try SocketOption.errorQueue(state.family).set(0, on: state.descriptor)
     try SocketOption.hopLimit(state.family).set(-1, on: state.descriptor)
   }

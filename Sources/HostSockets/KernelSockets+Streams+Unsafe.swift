@@ -14,7 +14,7 @@ extension KernelSockets {
       keepError(errno, of: flow)
     }
     let error = table[flow].error
-    if count == 0 && error == 0 { table[flow].hasEnded = true }
+    if count == 0 && error == 0 { table[flow][.hasEnded] = true }
     // The kernel lets a failed stream look like one that has ended.
     return error != 0 ? .failed(HostError(number: error)) : .endOfStream
   }
@@ -74,7 +74,7 @@ extension KernelSockets {
     calls.receives += 1
     let again = unsafe Self.receive(socket, list.baseAddress, length)
     if again > skipping { return again - skipping }
-    table[flow].stoppedAtMark = true
+    table[flow][.stoppedAtMark] = true
     errno = EAGAIN
     return -1
   }
@@ -117,16 +117,16 @@ extension KernelSockets {
   public mutating func discard(_ flow: FlowID, count: Int) {
     let removed = remove(flow, count)
     table[flow].peekOffset = max(0, table[flow].peekOffset - Int32(removed))
-    if table[flow].stoppedAtMark {
+    if table[flow][.stoppedAtMark] {
       // The front has moved, perhaps to the mark: renewed interest tells of what waits there.
-      table[flow].stoppedAtMark = false
+      table[flow][.stoppedAtMark] = false
       renewInterest(flow)
     }
   }
 
   /// Whether nothing unread is left: the end was seen, and what lay before it was removed.
   func isKnownEmpty(_ flow: FlowID) -> Bool {
-    usesPeekOffset && table[flow].hasEnded && table[flow].peekOffset == 0
+    usesPeekOffset && table[flow][.hasEnded] && table[flow].peekOffset == 0
   }
 
   /// Removes everything unread, or closing would reset the connection.
@@ -212,7 +212,7 @@ extension KernelSockets {
 
   /// Renews the interest in writing, which reports at once if there is room.
   public mutating func requestWritable(_ flow: FlowID) {
-    table[flow].awaitsWritable = true
+    table[flow][.awaitsWritable] = true
     renewInterest(flow)
   }
 

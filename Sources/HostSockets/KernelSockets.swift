@@ -105,9 +105,9 @@ public struct KernelSockets: ~Copyable {
     if events.contains(.readClosed) { readiness.insert(.readClosed) }
     if !events.isDisjoint(with: table[flow].kind.failureEvents) { readiness.insert(.failed) }
     if events.contains(.hungUp) && table[flow].kind == .localStream { readiness.insert(.hungUp) }
-    if events.contains(.writable) && table[flow].awaitsWritable {
-      table[flow].awaitsWritable = false
-      table[flow].hasConnected = readiness.isDisjoint(with: [.failed, .readClosed])
+    if events.contains(.writable) && table[flow][.awaitsWritable] {
+      table[flow][.awaitsWritable] = false
+      table[flow][.hasConnected] = readiness.isDisjoint(with: [.failed, .readClosed])
       readiness.insert(.writable)
     }
     return readiness
@@ -162,7 +162,7 @@ extension KernelSockets: HostNetwork {
       // The loopback's handshake is over by now, well or badly, though the first call could not say so (connect(2)).
       if !isConnected && !isFar { isConnected = try socket.connect(to: address) }
       try register(flow, socket, as: .stream, family: family, awaitsWritable: !isConnected)
-      table[flow].isMarkedForConnecting = isFar
+      table[flow][.isMarkedForConnecting] = isFar
       guard isConnected else { return .inProgress }
       try endConnecting(flow)
       return .ready
@@ -176,7 +176,7 @@ extension KernelSockets: HostNetwork {
   public mutating func finishConnecting(_ flow: FlowID) -> HostOpen {
     let socket = descriptor(flow)
     // A stream with an error says so, and one without a peer is not writable.
-    if table[flow].hasConnected { return connected(flow) }
+    if table[flow][.hasConnected] { return connected(flow) }
     do throws(SystemError) {
       let error = try SocketOption.pendingError.value(on: socket)
       if error != 0 {
@@ -186,7 +186,7 @@ extension KernelSockets: HostNetwork {
       _ = try Socket.peerAddress(of: socket)
     } catch {
       // No peer and no error: not yet.
-      table[flow].awaitsWritable = true
+      table[flow][.awaitsWritable] = true
       return .inProgress
     }
     return connected(flow)

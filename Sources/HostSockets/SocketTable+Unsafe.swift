@@ -25,15 +25,15 @@ struct SocketState {
   fileprivate(set) var generation: UInt32 = 0
   private var keptError: UInt16 = 0
   var kind = Kind.none
-  private var flags: UInt8 = 0
+  private var flags: Flags = []
 
   init(
     descriptor: Int32 = -1, kind: Kind = .none, family: IPAddress.Family = .ipv4, awaitsWritable: Bool = false
   ) {
     self.descriptor = descriptor
     self.kind = kind
-    flags = family == .ipv6 ? 4 : 0
-    self.awaitsWritable = awaitsWritable
+    self[.isIPv6] = family == .ipv6
+    self[.awaitsWritable] = awaitsWritable
   }
 
   /// Where the kernel begins the next peek of a stream, in bytes behind the first unread one (SO_PEEK_OFF).
@@ -65,7 +65,7 @@ struct SocketState {
   }
 
   /// The family of the socket.
-  var family: IPAddress.Family { flags & 4 == 0 ? .ipv4 : .ipv6 }
+  var family: IPAddress.Family { self[.isIPv6] ? .ipv6 : .ipv4 }
 
   /// The error number that the socket has reported, kept because it reports it only once; 0 for none.
   var error: Int32 {
@@ -73,40 +73,29 @@ struct SocketState {
     set { keptError = UInt16(clamping: newValue) }
   }
 
-  /// Whether a writable event is of interest.
-  var awaitsWritable: Bool {
-    get { flags & 1 != 0 }
-    set { flags = newValue ? flags | 1 : flags & ~1 }
+  /// Whether something holds of the socket.
+  subscript(flag: Flags) -> Bool {
+    get { flags.contains(flag) }
+    set { if newValue { flags.insert(flag) } else { flags.remove(flag) } }
   }
 
-  /// Whether a connecting stream has what only its SYN is to have.
-  var isMarkedForConnecting: Bool {
-    get { flags & 8 != 0 }
-    set { flags = newValue ? flags | 8 : flags & ~8 }
-  }
-
-  /// Whether a stream that was connecting has become writable without a failure.
-  var hasConnected: Bool {
-    get { flags & 32 != 0 }
-    set { flags = newValue ? flags | 32 : flags & ~32 }
-  }
-
-  /// Whether the end of a stream was seen, behind what it still holds.
-  var hasEnded: Bool {
-    get { flags & 64 != 0 }
-    set { flags = newValue ? flags | 64 : flags & ~64 }
-  }
-
-  /// Whether the system does not cut messages into datagrams on the way that the socket's take.
-  var refusesSegments: Bool {
-    get { flags & 16 != 0 }
-    set { flags = newValue ? flags | 16 : flags & ~16 }
-  }
-
-  /// Whether a read from the front ended at the mark of an urgent byte, which it passes only from there.
-  var stoppedAtMark: Bool {
-    get { flags & 2 != 0 }
-    set { flags = newValue ? flags | 2 : flags & ~2 }
+  /// What may hold of a socket.
+  struct Flags: OptionSet {
+    let rawValue: UInt8
+    /// A writable event is of interest.
+    static let awaitsWritable = Flags(rawValue: 1)
+    /// A read from the front ended at the mark of an urgent byte, which it passes only from there.
+    static let stoppedAtMark = Flags(rawValue: 2)
+    /// The socket is of IPv6.
+    static let isIPv6 = Flags(rawValue: 4)
+    /// A connecting stream has what only its SYN is to have.
+    static let isMarkedForConnecting = Flags(rawValue: 8)
+    /// The system does not cut messages into datagrams on the way that the socket's take.
+    static let refusesSegments = Flags(rawValue: 16)
+    /// A stream that was connecting has become writable without a failure.
+    static let hasConnected = Flags(rawValue: 32)
+    /// The end of a stream was seen, behind what it still holds.
+    static let hasEnded = Flags(rawValue: 64)
   }
 }
 

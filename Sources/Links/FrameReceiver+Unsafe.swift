@@ -127,7 +127,7 @@ public struct FrameReceiver: ~Copyable {
     end = 0
     let limit = lonelyReads > 0 && lonelyReads % 8 != 0 ? 1 : Self.deviceBatch
     defer { lonelyReads = frames.count <= 1 ? lonelyReads &+ 1 : 0 }
-    while unsafe frames.count < limit && memory.count - end >= headerLength + Self.longestDeviceFrame {
+    for _ in 0..<limit where unsafe memory.count - end >= headerLength + Self.longestDeviceFrame {
       counters.readCalls += 1
       do throws(SystemError) {
         var space = freeSpace()

@@ -21,6 +21,9 @@ public enum ProcessControl {
     try checked("forbid dumps of the process") { clinux_forbid_dumps() }
   }
 
+  /// Gives back the memory of code that was needed until now; what is needed again comes from the program's file.
+  public static func releaseCode() { clinux_release_code() }
+
   /// Whether new privileges are forbidden.
   public static var forbidsNewPrivileges: Bool { clinux_forbids_new_privileges() == 1 }
   /// Whether dumps are allowed.

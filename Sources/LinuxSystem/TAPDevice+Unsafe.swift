@@ -80,13 +80,6 @@ public struct TAPDevice: ~Copyable, Sendable {
   /// Gives the descriptor up, open, to the caller.
   public consuming func detached() -> FileDescriptor { descriptor }
 
-  /// Lets the device outlive its descriptors, or not.
-  public func setPersistent(_ isPersistent: Bool) throws(SystemError) {
-    try checked("keep the TAP device", name) {
-      clinux_tap_set_persistent(descriptor.rawValue, isPersistent ? 1 : 0)
-    }
-  }
-
   /// Settles with the kernel what is read and written.
   private static func agree(
     _ descriptor: borrowing FileDescriptor, _ wanted: Offloads

@@ -37,6 +37,8 @@ struct CheckCommand: ParsableCommand {
     if let control = options.control {
       settings.append(("control", .text(try ControlAddress(control).description)))
     }
+    settings.append(("mode", .text(options.mode.rawValue)))
+    settings.append(("busy-poll", .number(options.busyPoll)))
     settings.append(("log-level", .text(options.logLevel.rawValue)))
     StandardStream.output.write(settings.map { "\($0) = \($1)\n" }.joined())
   }

@@ -51,14 +51,14 @@ struct ProcessArguments: ParsableArguments {
       "What 'tap:NAME' is used for: 'user' ends its frames here, 'bridge' leaves them to a bridge of the kernel's, and "
         + "'auto' is 'user' unless the device is a bridge's port or another process holds it (default: auto).",
       valueName: "auto|user|bridge"))
-  var mode = LinkMode.auto
+  var mode: LinkMode?
 
   @Option(
     name: .customLong("busy-poll"),
     help: ArgumentHelp(
       "How long to look for events before sleeping while much is on its way, up to 1000 microseconds: it saves "
         + "wake-ups where a processor has nothing else to do (default: 0, not at all).", valueName: "microseconds"))
-  var busyPoll = 0
+  var busyPoll: String?
 
   @Option(
     name: .customLong("peek"),
@@ -86,12 +86,10 @@ struct ProcessArguments: ParsableArguments {
     options.control = control ?? file?.control
     options.logLevel = logLevel ?? file?.logLevel ?? defaultLevel
     options.peek = peek
-    options.mode = mode
+    options.mode = mode ?? file?.mode ?? .auto
     options.offload = offload
-    guard ServiceOptions.busyPollRange.contains(busyPoll) else {
-      throw ConfigurationError("busy-poll", "\(busyPoll) is out of range; give 0 to 1000 microseconds")
-    }
-    options.busyPoll = busyPoll
+    let given = try busyPoll.map { text throws(ConfigurationError) in try ServiceOptions.busyPoll(text, "busy-poll") }
+    options.busyPoll = given ?? file?.busyPoll ?? 0
     return options
   }
 }

@@ -41,6 +41,7 @@
 #include <unistd.h>
 
 #include "CLinuxFiles.h"
+#include "CLinuxMemory.h"
 #include "CLinuxMessages.h"
 #include "CLinuxNamespace.h"
 #include "CLinuxTAP.h"

@@ -51,9 +51,4 @@ static inline int clinux_tap_set_offloads(int descriptor, uint32_t offloads) {
   return ioctl(descriptor, TUNSETOFFLOAD, (unsigned long)offloads);
 }
 
-/// Lets a device outlive its descriptors, or not.
-static inline int clinux_tap_set_persistent(int descriptor, int is_persistent) {
-  return ioctl(descriptor, TUNSETPERSIST, (unsigned long)is_persistent);
-}
-
 #endif

@@ -17,6 +17,11 @@ public struct ConfigurationFile: Sendable {
   /// How much to log (`log-level`).
   public private(set) var logLevel: LogLevel?
 
+  /// What a TAP device is used for (`mode`).
+  public private(set) var mode: LinkMode?
+  /// How long to look for events before sleeping, in microseconds (`busy-poll`).
+  public private(set) var busyPoll: Int?
+
   /// The most that is read of a file, in bytes.
   private static let longestFile = 1 << 20
 
@@ -55,14 +60,20 @@ public struct ConfigurationFile: Sendable {
     case "pid-file": pidFile = value
     case "lease-file": leaseFile = value
     case "control": control = value
-    case "log-level":
-      guard let level = LogLevel(rawValue: value) else {
-        let levels = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
-        throw ConfigurationError(path, "'\(value)' is not one of \(levels)")
-      }
-      logLevel = level
+    case "log-level": logLevel = try Self.choice(value, path)
+    case "mode": mode = try Self.choice(value, path)
+    case "busy-poll": busyPoll = try ServiceOptions.busyPoll(value, path)
     default: try network.take(name, value, path: path)
     }
+  }
+
+  /// One of the values of an option that has a few.
+  private static func choice<Choice: RawRepresentable & CaseIterable>(
+    _ value: String, _ path: String
+  ) throws(ConfigurationError) -> Choice where Choice.RawValue == String {
+    if let choice = Choice(rawValue: value) { return choice }
+    let choices = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+    throw ConfigurationError(path, "'\(value)' is not one of \(choices)")
   }
 
   /// A value as the command line would have it: several for an array, which stands for an option that is repeated.

@@ -123,6 +123,8 @@ struct Setup: ~Copyable {
 
   /// Tells whoever asked that everything is set up. One who has gone meanwhile is no reason to stop.
   consuming func reportReady() {
+    // Reading command lines and setting up takes more code than all that follows.
+    ProcessControl.releaseCode()
     do throws(SystemError) {
       switch consume ready {
       case .none: break

@@ -31,21 +31,7 @@ import Testing
   ) throws {
     var dice = SeededGenerator(seed: seed &* 7919)
     let plan = TransferPlan(&dice)
-    try withLab(Self.options(plan, &dice, seed: seed)) { lab in
-      lab.host.services[.server(family)] = plan.service
-      let connection = lab.guest.connect(to: .server(family), options: plan.guest)
-      lab.run(for: .seconds(120)) { connection.isEstablished }
-      let server = try #require(lab.peers(at: .server(family)).first)
-      plan.start(connection, server, on: lab)
-      lab.run(for: .seconds(1200)) { connection.isFinished && server.sawEnd }
-      #expect(server.bytes == plan.up)
-      #expect(connection.received == plan.down)
-      #expect(connection.isFinished, "\(lab.transcript)")
-      #expect(!connection.wasReset, "\(lab.transcript)")
-      lab.advance(by: .seconds(300))
-      #expect(lab.openSocketCount == 0)
-      #expect(lab.flowEnds == [.finished])
-    }
+    try withLab(Self.options(plan, &dice, seed: seed)) { try plan.carryOut(over: family, on: $0) }
   }
 
   @Test(arguments: families)

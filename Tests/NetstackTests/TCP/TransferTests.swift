@@ -78,24 +78,7 @@ import Testing
   ) throws {
     var dice = SeededGenerator(seed: seed)
     let plan = TransferPlan(&dice)
-    try withLab(plan.options(seed: seed)) { try transfer(plan, over: family, on: $0) }
-  }
-
-  private func transfer(_ plan: TransferPlan, over family: IPAddress.Family, on lab: Lab) throws {
-    lab.host.services[.server(family)] = plan.service
-    let connection = lab.guest.connect(to: .server(family), options: plan.guest)
-    lab.run(for: .seconds(120)) { connection.isEstablished }
-    let server = try #require(lab.peers(at: .server(family)).first)
-    plan.start(connection, server, on: lab)
-    lab.run(for: .seconds(1200)) { connection.isFinished && server.sawEnd }
-    #expect(server.bytes == plan.up)
-    #expect(connection.received == plan.down)
-    #expect(connection.isFinished, "\(lab.transcript)")
-    #expect(!connection.wasReset, "\(lab.transcript)")
-    #expect(server.sawEnd)
-    lab.advance(by: .seconds(300))
-    #expect(lab.openSocketCount == 0)
-    #expect(lab.flowEnds == [.finished])
+    try withLab(plan.options(seed: seed)) { try plan.carryOut(over: family, on: $0) }
   }
 
   @Test(arguments: families, UInt64(1)...10)
@@ -191,5 +174,23 @@ struct TransferPlan {
     connection.read(guestReads)
     guard !(connection.isFinished && server.sawEnd) else { return }
     lab.schedule(after: .milliseconds(5)) { readOn(connection, server, on: $0) }
+  }
+
+  /// Carries the plan out from the guest's side, and expects that every byte arrives and nothing is left.
+  func carryOut(over family: IPAddress.Family, on lab: Lab) throws {
+    lab.host.services[.server(family)] = service
+    let connection = lab.guest.connect(to: .server(family), options: guest)
+    lab.run(for: .seconds(120)) { connection.isEstablished }
+    let server = try #require(lab.peers(at: .server(family)).first)
+    start(connection, server, on: lab)
+    lab.run(for: .seconds(1200)) { connection.isFinished && server.sawEnd }
+    #expect(server.bytes == up)
+    #expect(connection.received == down)
+    #expect(connection.isFinished, "\(lab.transcript)")
+    #expect(!connection.wasReset, "\(lab.transcript)")
+    #expect(server.sawEnd)
+    lab.advance(by: .seconds(300))
+    #expect(lab.openSocketCount == 0)
+    #expect(lab.flowEnds == [.finished])
   }
 }
