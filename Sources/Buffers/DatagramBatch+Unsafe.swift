@@ -33,10 +33,7 @@ public struct DatagramBatch: ~Copyable {
   private let entries: UnsafeMutableBufferPointer<Entry>
   /// Where the payload of each datagram begins in the memory.
   private let starts: UnsafeMutableBufferPointer<Int>
-  /// The number of datagrams held.
-  public private(set) var count = 0
-  /// The number of messages that they came in.
-  private var messageCount = 0
+  private var filled = FilledDatagrams()
 
   /// The most datagrams in one message (UDP_MAX_SEGMENTS since Linux 6.9).
   public static let segmentCapacity = 128
@@ -55,8 +52,11 @@ public struct DatagramBatch: ~Copyable {
     unsafe starts.deallocate()
   }
 
+  /// The number of datagrams held.
+  public var count: Int { filled.count }
+
   /// Whether more may wait where these came from: as many were read as there is room for.
-  public var isFull: Bool { messageCount == capacity }
+  public var isFull: Bool { filled.messageCount == capacity }
 
   /// Datagram `index`.
   /// - Precondition: `index` is less than `count`.
@@ -86,13 +86,14 @@ public struct DatagramBatch: ~Copyable {
 
   /// Appends a copy of a datagram; false where the batch is full.
   public mutating func append(_ payload: Span<UInt8>, from source: Endpoint, to destination: IPAddress? = nil) -> Bool {
-    guard messageCount < capacity, payload.count <= Self.datagramCapacity else { return false }
+    guard !isFull, payload.count <= Self.datagramCapacity else { return false }
     unsafe payload.withUnsafeBytes { bytes in
       guard let base = bytes.baseAddress, let target = unsafe memory.baseAddress else { return }
       // SAFETY: room for the datagram was checked above.
-      unsafe (target + messageCount * Self.datagramCapacity).copyMemory(from: base, byteCount: bytes.count)
+      unsafe (target + filled.messageCount * Self.datagramCapacity).copyMemory(from: base, byteCount: bytes.count)
     }
-    take(Entry(byteCount: payload.count, source: source, destination: destination), segmentSize: 0)
+    let entry = Entry(byteCount: payload.count, source: source, destination: destination)
+    unsafe filled.append(entry, segmentSize: 0, to: entries, starts)
     return true
   }
 
@@ -102,7 +103,6 @@ public struct DatagramBatch: ~Copyable {
   public mutating func fill(
     unsafe body: (_ memory: UnsafeMutableRawBufferPointer, _ commit: (Entry, _ segmentSize: Int) -> Void) -> Void
   ) {
-    removeAll()
     // Not by `self` within the closure, which would have to escape.
     var filled = FilledDatagrams()
     let (entries, starts, capacity) = unsafe (entries, starts, capacity)
@@ -110,25 +110,18 @@ public struct DatagramBatch: ~Copyable {
       precondition(filled.messageCount < capacity, "more than was set aside")
       unsafe filled.append(entry, segmentSize: segmentSize, to: entries, starts)
     }
-    (count, messageCount) = (filled.count, filled.messageCount)
-  }
-
-  private mutating func take(_ entry: Entry, segmentSize: Int) {
-    var filled = FilledDatagrams(count: count, messageCount: messageCount)
-    unsafe filled.append(entry, segmentSize: segmentSize, to: entries, starts)
-    (count, messageCount) = (filled.count, filled.messageCount)
+    self.filled = filled
   }
 
   /// Empties the batch.
-  public mutating func removeAll() {
-    count = 0
-    messageCount = 0
-  }
+  public mutating func removeAll() { filled = FilledDatagrams() }
 }
 
 /// How far a batch is filled.
 private struct FilledDatagrams {
+  /// The number of datagrams.
   var count = 0
+  /// The number of messages that they came in.
   var messageCount = 0
 
   /// Appends the datagrams of the next message.

@@ -223,30 +223,24 @@ extension MessageScratch {
     return message
   }
 
-  /// Up to where the datagrams from `first` on fit one message of `pieces` pieces of memory: one, or several to one
-  /// place from one, all of one length but perhaps the last.
+  /// Up to where the datagrams from `first` on fit one message of `pieces` pieces of memory: one, or a train to one
+  /// place from one.
   private func endOfMessage(
     _ datagrams: Span<OutgoingDatagram>, from first: Int, of batch: borrowing FrameBatch, together: Bool, pieces: Int
   ) -> Int {
     let model = datagrams[first]
-    let size = model.payload.count
     var left = pieces - batch.pieceCount(model.payload.frame) - 1
     guard left >= 0 else { return first }
-    guard together && size > 0 else { return first + 1 }
-    let limit = min(first + Self.segmentsPerMessage, datagrams.count)
-    var (end, total) = (first + 1, size)
-    while end < limit {
-      let next = datagrams[end]
-      let count = next.payload.count
+    guard together else { return first + 1 }
+    var train = DatagramTrain(model.payload.count)
+    while first + train.count < datagrams.count {
+      let next = datagrams[first + train.count]
       left -= batch.pieceCount(next.payload.frame) + 1
-      guard left >= 0, count > 0, count <= size, total + count <= Self.bytesPerMessage,
-        next.destination == model.destination, next.source == model.source
+      guard left >= 0, next.destination == model.destination, next.source == model.source,
+        train.append(next.payload.count)
       else { break }
-      total += count
-      end += 1
-      if count < size { break }
     }
-    return end
+    return first + train.count
   }
 
   private func setSegmentSize(of index: Int, _ size: Int) {

@@ -11,10 +11,6 @@ struct MessageScratch: ~Copyable {
   static let slicesPerCall = 256
   /// Messages by one call, each of a datagram or of several.
   static let messageCapacity = 64
-  /// Datagrams in one message (UDP_MAX_SEGMENTS before Linux 6.9).
-  static let segmentsPerMessage = 64
-  /// Bytes in one message: the payload of the longest packet, with room for either IP's header.
-  static let bytesPerMessage = 65_535 - 48
 
   /// Pieces of memory for one call.
   let regions: UnsafeMutableBufferPointer<MemoryRegion>

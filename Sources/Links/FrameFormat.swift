@@ -6,10 +6,13 @@ public enum FrameFormat: Hashable, Sendable {
   case device(headerLength: Int)
 
   /// Bytes that are written before each frame: a length, which to a device is not written, and the device's header.
-  var prefixLength: Int {
+  var prefixLength: Int { StreamFraming.prefixLength + headerLength }
+
+  /// Bytes of the device's header.
+  var headerLength: Int {
     switch self {
-    case .stream: StreamFraming.prefixLength
-    case .device(let headerLength): StreamFraming.prefixLength + headerLength
+    case .stream: 0
+    case .device(let headerLength): headerLength
     }
   }
 }

@@ -177,7 +177,7 @@ extension FrameTransmitter: FrameSink {
   private mutating func writePrefix(
     _ slot: Int, of run: borrowing SlotRun, payloadLength: Int, as descriptor: FrameDescriptor
   ) {
-    let deviceHeader = format.prefixLength - StreamFraming.prefixLength
+    let deviceHeader = format.headerLength
     let headerLength = run.headerLength
     var prefix = slots.prefix(slot, of: run)
     prefix.storeBigEndian(UInt32(deviceHeader + headerLength + payloadLength), at: 0)

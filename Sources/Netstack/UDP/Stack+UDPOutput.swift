@@ -123,25 +123,18 @@ extension UDPHeader {
 }
 
 extension DatagramBatch {
-  /// The datagrams from `place` on that can go to a guest as one frame: from one endpoint to one address and of one
-  /// length, but for the last, which may be shorter.
+  /// The datagrams from `place` on that can go to a guest as one frame: from one endpoint to one address, and a train.
   @inline(__always)
   func alike(from place: Int) -> Range<Int> {
     let first = self[place]
-    var end = place + 1
-    var total = first.byteCount
-    // Nothing is not worth a frame of its own in a longer one.
-    guard first.byteCount > 0 else { return place..<end }
-    while end < count && end - place < Self.mostTogether {
-      let next = self[end]
-      guard next.byteCount > 0, next.byteCount <= first.byteCount, next.source == first.source,
-        next.destination == first.destination, total + next.byteCount <= Self.longestTogether
-      else { break }
-      total += next.byteCount
-      end += 1
-      if next.byteCount < first.byteCount { break }
+    var train = DatagramTrain(first.byteCount)
+    while place + train.count < count {
+      let next = self[place + train.count]
+      guard next.source == first.source, next.destination == first.destination, train.append(next.byteCount) else {
+        break
+      }
     }
-    return place..<end
+    return place..<(place + train.count)
   }
 
   /// Bytes of payload in several datagrams.
@@ -150,9 +143,4 @@ extension DatagramBatch {
     for place in places { total += self[place].byteCount }
     return UInt64(total)
   }
-
-  /// What an application can take at once from a socket with UDP_GRO (UDP_MAX_SEGMENTS before Linux 6.9).
-  private static var mostTogether: Int { 64 }
-  /// The payload of the longest packet, with room for either IP's header.
-  private static var longestTogether: Int { 65_535 - 48 }
 }

@@ -48,7 +48,6 @@ struct LinkSet: ~Copyable {
   }
 
   /// Bytes that have passed all links, both ways.
-  @inline(__always)
   var byteCount: Int {
     var total = lender.receiver.counters.byteCount &+ lender.transmitter.counters.byteCount
     for index in 0..<others.count {

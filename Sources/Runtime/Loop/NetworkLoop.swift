@@ -97,7 +97,10 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
 
   /// Waits for events, until `limit` at the latest, and does what they and the time call for.
   mutating func turn(until limit: Instant = .never) throws(SystemError) {
-    try awaitEvents(until: min(limit, nextDeadline))
+    let deadline = min(limit, nextDeadline)
+    let hasEvents = busyPoll > .zero ? try pollEvents(until: deadline) : false
+    if !hasEvents { try queue.wait(into: &events, until: deadline) }
+    now = MonotonicClock.now
     for index in 0..<events.count {
       let event = events[index]
       if let source = LoopSource(data: event.data) {
@@ -117,22 +120,17 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     if end == nil, links.isFinished, child == nil { beginEnding(.linksFinished) }
   }
 
-  /// Waits for events. While much is on its way they are looked for a short time before the thread sleeps: who sleeps is
-  /// woken for each segment of a sender that is as fast.
-  @inline(__always)
-  private mutating func awaitEvents(until deadline: Instant) throws(SystemError) {
-    if busyPoll > .zero && links.byteCount &- passed >= Self.bulk {
-      let end = min(deadline, MonotonicClock.now + busyPoll)
-      repeat {
-        try queue.wait(into: &events, timeout: .zero)
-        now = MonotonicClock.now
-      } while events.count == 0 && now < end
-      passed = links.byteCount
-      if events.count > 0 { return }
-    }
-    passed = links.byteCount
-    try queue.wait(into: &events, until: deadline)
-    now = MonotonicClock.now
+  /// Looks for events a short time while much is on its way: who sleeps is woken for each segment of a sender that is as
+  /// fast.
+  /// - Returns: whether there are any.
+  private mutating func pollEvents(until deadline: Instant) throws(SystemError) -> Bool {
+    defer { passed = links.byteCount }
+    guard links.byteCount &- passed >= Self.bulk else { return false }
+    let end = min(deadline, MonotonicClock.now + busyPoll)
+    repeat {
+      try queue.wait(into: &events, timeout: .zero)
+    } while events.count == 0 && MonotonicClock.now < end
+    return events.count > 0
   }
 
   /// Bytes in one turn from which a transfer counts as a long one.
