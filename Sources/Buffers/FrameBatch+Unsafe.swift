@@ -146,11 +146,11 @@ public struct FrameBatchStorage: ~Copyable {
   /// - Precondition: the list is not full; `byteCount` fits the descriptor.
   public mutating func append(
     unsafe base: UnsafeRawPointer, byteCount: Int, port: PortID, checksum: ChecksumState = .unverified,
-    segmentation: Segmentation? = nil
+    segmentation: Segmentation? = nil, isReassembled: Bool = false
   ) {
     let descriptor = FrameDescriptor(
       port: port, headerLength: min(byteCount, Int(UInt16.max)), byteCount: byteCount, checksum: checksum,
-      segmentation: segmentation)
+      segmentation: segmentation, isReassembled: isReassembled)
     // A frame longer than a header part can say (a super-segment) keeps its tail in a piece.
     let tail = byteCount - Int(descriptor.headerLength)
     unsafe append(unsafe: base, descriptor: descriptor)

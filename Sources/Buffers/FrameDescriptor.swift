@@ -87,18 +87,21 @@ public struct FrameDescriptor: Hashable, Sendable {
   public var checksum: ChecksumState
   /// Present where the frame stands for several segments.
   public var segmentation: Segmentation?
+  /// Whether the packet in it came in fragments, and was put together by us.
+  public var isReassembled: Bool
 
   /// Makes a descriptor of its parts.
   @inlinable
   public init(
     port: PortID, headerLength: Int, byteCount: Int, checksum: ChecksumState = .unverified,
-    segmentation: Segmentation? = nil
+    segmentation: Segmentation? = nil, isReassembled: Bool = false
   ) {
     self.port = port
     self.headerLength = UInt16(headerLength)
     self.byteCount = UInt32(byteCount)
     self.checksum = checksum
     self.segmentation = segmentation
+    self.isReassembled = isReassembled
   }
 }
 

@@ -25,7 +25,7 @@ public struct FrameList: ~Copyable {
   /// - Returns: false, with nothing changed, where the list has no room.
   public mutating func append(
     _ frame: Span<UInt8>, port: PortID, headerLength: Int = Int(UInt16.max), pieceLength: Int = Int(UInt16.max),
-    checksum: ChecksumState = .unverified, segmentation: Segmentation? = nil
+    checksum: ChecksumState = .unverified, segmentation: Segmentation? = nil, isReassembled: Bool = false
   ) -> Bool {
     let header = min(frame.count, headerLength)
     let pieces = (frame.count - header + pieceLength - 1) / pieceLength
@@ -37,7 +37,8 @@ public struct FrameList: ~Copyable {
     }
     used += frame.count
     let descriptor = FrameDescriptor(
-      port: port, headerLength: header, byteCount: frame.count, checksum: checksum, segmentation: segmentation)
+      port: port, headerLength: header, byteCount: frame.count, checksum: checksum, segmentation: segmentation,
+      isReassembled: isReassembled)
     unsafe storage.append(unsafe: target, descriptor: descriptor)
     for start in stride(from: header, to: frame.count, by: pieceLength) {
       unsafe storage.appendPiece(

@@ -50,7 +50,8 @@ public struct PacketSlots: ~Copyable {
     storage.removeAll()
     guard let base = unsafe memory.baseAddress else { return }
     // SAFETY: the range was checked; the memory is never moved, and lives as long as the batch.
-    unsafe storage.append(unsafe: base + slot * Self.slotSize + start, byteCount: byteCount, port: port)
+    unsafe storage.append(
+      unsafe: base + slot * Self.slotSize + start, byteCount: byteCount, port: port, isReassembled: true)
   }
 
   /// The packet that was laid out last, as the one frame of a batch.

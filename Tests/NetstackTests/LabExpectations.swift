@@ -85,6 +85,29 @@ extension RawConnection {
   }
 }
 
+extension RawConnection {
+  /// The guest reports `type` and `code` about our segment at `sequence`, which was `length` bytes long.
+  func reports(_ type: UInt8, _ code: UInt8, rest: UInt32 = 0, at sequence: Int, length: Int = 1460) throws {
+    var quoted = PlainTCP()
+    (quoted.sourcePort, quoted.destinationPort) = (remote.port, port)
+    quoted.sequence = try #require(remoteInitial) + sequence
+    quoted.flags = .ack
+    quoted.payload = pattern(length)
+    let guest = lab.guest.address(in: remote.address.family)
+    let packet: [UInt8]
+    if let source = remote.address.ipv4 {
+      packet = PlainIPv4(from: source, to: lab.guest.address, .tcp(quoted)).encoded
+    } else {
+      packet = PlainIPv6(from: remote.address.mapped, to: guest.mapped, .tcp(quoted)).encoded
+    }
+    // An error quotes the IP header and eight bytes at least (RFC 792).
+    let quote = Array(packet.prefix(remote.address.family == .ipv4 ? 28 : 48))
+    let message = PlainICMP(type: type, code: code, rest: rest, payload: quote)
+    lab.guest.send(.icmp(message), from: guest, to: remote.address)
+    lab.settle()
+  }
+}
+
 extension Endpoint {
   /// A server of the simulated world, in TEST-NET-1 (RFC 5737).
   static let server = Endpoint(IPv4Address(192, 0, 2, 1), port: 80)

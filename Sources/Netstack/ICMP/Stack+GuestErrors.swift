@@ -48,7 +48,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   /// The flow of the packet that an error quotes, and the sequence number if it is a segment; nil where it quotes none of
   /// ours.
-  private mutating func quotedPacket(
+  mutating func quotedPacket(
     _ context: PacketContext, of batch: borrowing FrameBatch
   ) throws(WireError) -> (key: FlowKey, sequence: SequenceNumber)? {
     let known = context.byteCount - ICMPv4Header.length

@@ -6,8 +6,8 @@ import Wire
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// RFC 791 and RFC 1122 section 3.2.1: checks an IPv4 packet and hands it to its protocol.
   mutating func receiveIPv4<Sink: FrameSink & ~Copyable>(
-    _ frame: Int, of batch: borrowing FrameBatch, from hardware: MACAddress, isReassembled: Bool = false,
-    at now: Instant, into sink: inout Sink
+    _ frame: Int, of batch: borrowing FrameBatch, from hardware: MACAddress, at now: Instant,
+    into sink: inout Sink
   ) throws(WireError) {
     let descriptor = batch.descriptor(frame)
     let bytes = batch.header(frame).extracting(droppingFirst: EthernetHeader.length)
@@ -21,14 +21,15 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       datagramSize: descriptor.segmentation?.datagramSize,
       proto: packet.proto,
       isGroup: isGroup(packet.destination) || isGroupFrame(frame, of: batch), hopLimit: packet.timeToLive,
-      trafficClass: packet.dscpECN, mayFragment: !packet.dontFragment || isReassembled)
+      trafficClass: packet.dscpECN, mayFragment: !packet.dontFragment || descriptor.isReassembled)
+    guard try isOurs(context, isFragment: packet.isFragment, of: batch, into: &sink) else { return }
     guard packet.source != .any else {
       // Only a client that is asking for an address speaks without one (RFC 2131 section 4.1).
       guard packet.proto == .udp, !packet.isFragment else { return drop(.badSource, on: descriptor.port) }
       return try receiveUDP(context, of: batch, from: hardware, at: now, into: &sink)
     }
     // How long a packet is that came in parts, or is still to be cut, says nothing of the packets that the guest takes.
-    let length = isReassembled || descriptor.segmentation != nil ? 0 : packet.totalLength
+    let length = descriptor.isReassembled || descriptor.segmentation != nil ? 0 : packet.totalLength
     context.neighbor = heard(context.source, from: hardware, on: descriptor.port, packetLength: length, at: now)
     if packet.timeToLive <= 1 && !isOwn(packet.destination) && !isGroup(packet.destination) {
       drop(.hopLimitExceeded, on: descriptor.port)

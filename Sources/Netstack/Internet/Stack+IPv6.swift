@@ -6,8 +6,8 @@ import Wire
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// RFC 8200: checks an IPv6 packet, follows its headers and hands it to its protocol.
   mutating func receiveIPv6<Sink: FrameSink & ~Copyable>(
-    _ frame: Int, of batch: borrowing FrameBatch, from hardware: MACAddress, isReassembled: Bool = false,
-    at now: Instant, into sink: inout Sink
+    _ frame: Int, of batch: borrowing FrameBatch, from hardware: MACAddress, at now: Instant,
+    into sink: inout Sink
   ) throws(WireError) {
     let descriptor = batch.descriptor(frame)
     let bytes = batch.header(frame).extracting(droppingFirst: EthernetHeader.length)
@@ -26,11 +26,17 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       datagramSize: descriptor.segmentation?.datagramSize,
       proto: packet.nextHeader,
       isGroup: isGroup || isGroupFrame(frame, of: batch), hopLimit: packet.hopLimit,
-      trafficClass: packet.trafficClass, mayFragment: isReassembled)
-    if case .upperLayer(let proto, let offset, _) = chain { context.advance(to: offset, proto) }
+      trafficClass: packet.trafficClass, mayFragment: descriptor.isReassembled)
+    var isFragment = false
+    switch chain {
+    case .upperLayer(let proto, let offset, _): context.advance(to: offset, proto)
+    case .fragment: isFragment = true
+    case .problem, .discard: break
+    }
+    guard try isOurs(context, isFragment: isFragment, of: batch, into: &sink) else { return }
     // Neighbor discovery tells hardware addresses by its options, and a packet without a source tells none.
     if packet.source != .any && !isNeighborDiscovery(context, of: batch) {
-      let length = isReassembled || descriptor.segmentation != nil ? 0 : packet.totalLength
+      let length = descriptor.isReassembled || descriptor.segmentation != nil ? 0 : packet.totalLength
       context.neighbor = heard(context.source, from: hardware, on: descriptor.port, packetLength: length, at: now)
     }
     if packet.hopLimit <= 1 && !isOwn(packet.destination) && !isGroup {
@@ -42,14 +48,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       drop(.badSource, on: descriptor.port)
       return sendError(.beyondScope, context, of: batch, at: now, into: &sink)
     }
-    try receive(
-      chain, context, of: batch, from: hardware, isReassembled: isReassembled, at: now, into: &sink)
+    try receive(chain, context, of: batch, from: hardware, at: now, into: &sink)
   }
 
   /// What follows the chain of headers of an IPv6 packet.
   private mutating func receive<Sink: FrameSink & ~Copyable>(
     _ chain: HeaderChain, _ context: PacketContext, of batch: borrowing FrameBatch, from hardware: MACAddress,
-    isReassembled: Bool, at now: Instant, into sink: inout Sink
+    at now: Instant, into sink: inout Sink
   ) throws(WireError) {
     switch chain {
     case .upperLayer(let proto, _, let pointer):
@@ -65,7 +70,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       }
     case .fragment(let header, let offset, let pointer):
       // RFC 8200 section 4.5 knows no fragments of fragments, and a packet without a source is not worth the memory.
-      guard !isReassembled, !context.source.isAny else { return drop(.fragment, on: context.port) }
+      guard !batch.descriptor(context.frame).isReassembled, !context.source.isAny else {
+        return drop(.fragment, on: context.port)
+      }
       receiveFragment(
         header, at: offset, pointer: pointer, context, of: batch, from: hardware, at: now, into: &sink)
     case .problem(let code, let pointer):

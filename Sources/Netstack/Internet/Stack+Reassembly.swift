@@ -107,8 +107,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   ) {
     do throws(WireError) {
       switch last.name.source.family {
-      case .ipv4: try receiveIPv4(0, of: slots.batch, from: hardware, isReassembled: true, at: now, into: &sink)
-      case .ipv6: try receiveIPv6(0, of: slots.batch, from: hardware, isReassembled: true, at: now, into: &sink)
+      case .ipv4: try receiveIPv4(0, of: slots.batch, from: hardware, at: now, into: &sink)
+      case .ipv6: try receiveIPv6(0, of: slots.batch, from: hardware, at: now, into: &sink)
       }
     } catch {
       drop(.malformed, on: last.port)

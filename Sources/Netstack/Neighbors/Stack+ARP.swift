@@ -14,7 +14,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       guard isGuestAddress(message.senderAddress) else { return drop(.badSource, on: port) }
       learn(IPAddress(message.senderAddress), at: message.senderMAC, on: port, now)
     }
-    guard message.operation == .request, isOwn(message.targetAddress) else { return }
+    guard message.operation == .request, isOwn(message.targetAddress), steering.isFirst else { return }
     let own = NetworkSettings.hardwareAddress(of: message.targetAddress)
     let reply = ARPMessage(
       operation: .reply, senderMAC: own, senderAddress: message.targetAddress, targetMAC: message.senderMAC,

@@ -45,7 +45,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       guard context.destination.mapped == target.solicitedNode, message.options.sourceLinkLayer == nil else {
         return drop(.malformed, on: context.port)
       }
-      guard isOwn(target) else { return }
+      guard isOwn(target), steering.isFirst else { return }
       // RFC 4861 section 7.2.4: the answer goes to everybody, since the asker has no address yet.
       let everybody = IPAddress(IPv6Address.allNodes)
       return sendNeighborMessage(
@@ -55,7 +55,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     let station = message.options.sourceLinkLayer ?? hardware
     guard station.isUnicast else { return drop(.badSource, on: context.port) }
     learn(context.source, at: station, on: context.port, now)
-    guard isOwn(target) else { return }
+    guard isOwn(target), steering.isFirst else { return }
     sendNeighborMessage(
       .neighborAdvertisement, [.router, .solicited, .override], target: target, from: IPAddress(target),
       to: context.source, station, on: context.port, into: &sink)

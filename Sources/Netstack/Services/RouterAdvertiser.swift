@@ -80,12 +80,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     guard !context.source.isAny else {
       // RFC 4861 section 6.1.1.
       guard options.sourceLinkLayer == nil else { return drop(.malformed, on: context.port) }
-      return advertiser.advertiseSoon(at: now)
+      if steering.isFirst { advertiser.advertiseSoon(at: now) }
+      return
     }
     let station = options.sourceLinkLayer ?? hardware
     guard station.isUnicast else { return drop(.badSource, on: context.port) }
     learn(context.source, at: station, on: context.port, now)
-    advertise(to: context.source, station, on: context.port, into: &sink)
+    if steering.isFirst { advertise(to: context.source, station, on: context.port, into: &sink) }
   }
 
   /// Tells everybody, if it is time.

@@ -4,6 +4,8 @@ public struct Counters: Hashable, Sendable {
   public internal(set) var framesFromGuest: UInt64 = 0
   /// Frames that went to guests.
   public internal(set) var framesToGuest: UInt64 = 0
+  /// Frames that were handed to another loop of the network.
+  public internal(set) var framesHandedOver: UInt64 = 0
   private var drops = [UInt64](repeating: 0, count: DropReason.allCases.count)
 
   /// How much was dropped for `reason`.

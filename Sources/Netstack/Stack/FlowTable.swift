@@ -31,6 +31,9 @@ struct FlowKey: Hashable {
     remotePort = remote.port
   }
 
+  /// What the flow speaks, nil for a query.
+  var transport: FlowProtocol? { FlowProtocol(rawValue: kind) }
+
   /// The ports and the kind in one word.
   var word: UInt64 { UInt64(kind) << 32 | UInt64(guestPort) << 16 | UInt64(remotePort) }
 }

@@ -26,4 +26,13 @@ public protocol FrameSink: ~Copyable {
 
   /// Sends a copy of frame `frame` of `batch` on to other guests.
   mutating func forward(_ frame: Int, of batch: borrowing FrameBatch, to ports: EgressPorts)
+
+  /// Hands a copy of frame `frame` of `batch` to loop `loop` of the same network, for `Stack.receive` there; false
+  /// where that has no room. Only asked for by a stack that is not alone (`PacketSteering`).
+  mutating func handOver(_ frame: Int, of batch: borrowing FrameBatch, to loop: Int) -> Bool
+}
+
+extension FrameSink where Self: ~Copyable {
+  /// There is no other loop.
+  public mutating func handOver(_ frame: Int, of batch: borrowing FrameBatch, to loop: Int) -> Bool { false }
 }

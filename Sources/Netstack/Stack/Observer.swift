@@ -39,6 +39,8 @@ public enum DropReason: UInt8, CaseIterable, Hashable, Sendable {
   case ignoredRequest
   /// An ICMP error of ours was held back, since there were too many in a short time.
   case rateLimited
+  /// The loop to which the packet belongs had no room.
+  case loopFull
 }
 
 /// What a flow speaks above IP.

@@ -8,7 +8,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func receiveFrame<Sink: FrameSink & ~Copyable>(
     _ frame: Int, of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
   ) {
-    counters.framesFromGuest += 1
+    if !isHandedOver { counters.framesFromGuest += 1 }
     let descriptor = batch.descriptor(frame)
     do throws(WireError) {
       let ethernet = try EthernetFrame(batch.header(frame))
@@ -17,6 +17,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       switch ethernet.etherType {
       case .arp where settings.isIPv4Enabled:
         let packet = try ARPPacket(ethernet.payload)
+        share(frame, of: batch, into: &sink)
         receiveARP(packet.message, on: descriptor.port, at: now, into: &sink)
       case .ipv4 where settings.isIPv4Enabled:
         try receiveIPv4(frame, of: batch, from: ethernet.source, at: now, into: &sink)

@@ -21,6 +21,9 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   /// What the network has seen.
   public internal(set) var counters = Counters()
 
+  /// Which loop of the network this is.
+  public let steering: PacketSteering
+
   // Who is there
   var ports = UniqueArray<PortState>()
   var neighbors = NeighborTable()
@@ -60,6 +63,8 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   var touched = UniqueArray<FlowID>()
   var payloads = BatchLists<PayloadSlice>()
   var datagrams = BatchLists<OutgoingDatagram>()
+  /// Whether the frames of the current batch came by another loop.
+  var isHandedOver = false
   var isShuttingDown = false
 
   // Chance
@@ -84,12 +89,14 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   /// Makes a network without ports.
   ///
   /// `seed` is the only source of chance: initial sequence numbers, identifiers and the flow table's secret come of
-  /// it. Give it 256 random bits.
+  /// it. Give it 256 random bits. Where several loops serve the network, each has a stack of the same settings, and
+  /// `steering` says which of them this one is.
   public init(
     settings: NetworkSettings, host: consuming Host, observer: consuming Watcher,
-    seed: (UInt64, UInt64, UInt64, UInt64)
+    seed: (UInt64, UInt64, UInt64, UInt64), steering: PacketSteering = .alone
   ) {
     self.settings = settings
+    self.steering = steering
     self.host = host
     self.observer = observer
     var generator = SeededGenerator(seed: seed.2)
@@ -120,7 +127,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     while ports.count <= Int(port.rawValue) { ports.append(PortState()) }
     ports[Int(port.rawValue)] = PortState(isAttached: true, offloads: offloads)
     // RFC 4861 section 6.2.4: a router that has become one says so more often at first.
-    advertiser.begin(at: now)
+    if steering.isFirst { advertiser.begin(at: now) }
     work.releaseHeld()
     doWork(at: now, into: &sink)
   }
@@ -131,10 +138,11 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
     ports[Int(port.rawValue)] = PortState(isBlocked: true, expiry: now + PortState.lossTimeout)
   }
 
-  /// Frames came from guests.
+  /// Frames came from guests, by a link or, where they are `handedOver`, by another loop.
   public mutating func receive<Sink: FrameSink & ~Copyable>(
-    _ batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
+    _ batch: borrowing FrameBatch, handedOver: Bool = false, at now: Instant, into sink: inout Sink
   ) {
+    isHandedOver = handedOver
     for frame in 0..<batch.count { receiveFrame(frame, of: batch, at: now, into: &sink) }
     deliverTouched(of: batch, at: now, into: &sink)
     doWork(at: now, into: &sink)

@@ -1,3 +1,4 @@
+import BasicContainers
 public import Buffers
 public import Netstack
 public import Primitives
@@ -49,6 +50,8 @@ public final class Lab {
     public var offloads: LinkOffloads = []
     /// What the guest leaves to the stack: it merges the segments and datagrams that it sends together.
     public var guestOffloads: LinkOffloads = []
+    /// How many loops serve the network. The link gives a frame to any of them, and some in a row to the same.
+    public var loops = 1
 
     /// Makes a lab with the default network and a perfect link.
     public init() {}
@@ -60,8 +63,10 @@ public final class Lab {
     case action((Lab) -> Void)
   }
 
-  /// The core under test.
+  /// The core under test: that of the first loop.
   public var stack: Stack<SimulatedHost, LabObserver>
+  /// The core of each loop behind the first, see `Lab.subscript(stack:)`.
+  var otherStacks = UniqueArray<Stack<SimulatedHost, LabObserver>>()
   /// The link that it writes to.
   public var sink = LabSink()
   /// Who is behind the link.
@@ -78,6 +83,8 @@ public final class Lab {
   private var events = EventQueue<Event>()
   private var generator: SeededGenerator
   private var batch = FrameList(capacity: 256, byteCapacity: 1 << 23)
+  /// The loop that the frames of the batch came to.
+  private var batchLoop = 0
   private var output = Digest()
   private var trace: [(at: Instant, isFromGuest: Bool, bytes: [UInt8])] = []
   private var ownProblems: [String] = []
@@ -92,12 +99,20 @@ public final class Lab {
     var generator = SeededGenerator(seed: options.seed)
     let seed = (generator.next(), generator.next(), generator.next(), generator.next())
     self.generator = generator
-    stack = Stack(settings: options.settings, host: SimulatedHost(), observer: LabObserver(), seed: seed)
+    let secret = (generator.next(), generator.next())
+    func makeStack(of loop: Int) -> Stack<SimulatedHost, LabObserver> {
+      Stack(
+        settings: options.settings, host: SimulatedHost(), observer: LabObserver(),
+        seed: (seed.0, seed.1, seed.2 &+ UInt64(loop), seed.3),
+        steering: PacketSteering(loop: loop, of: options.loops, secret: secret))
+    }
+    stack = makeStack(of: 0)
+    for loop in 1..<max(options.loops, 1) { otherStacks.append(makeStack(of: loop)) }
     guest = SimulatedGuest(settings: options.settings)
     checker = FrameChecker(settings: options.settings)
     sink.maximumSlots = options.maximumSlots
     guest.now = now
-    stack.attach(.first, offloads: options.offloads, at: now, into: &sink)
+    attachLink()
   }
 
   /// The world outside.
@@ -143,7 +158,7 @@ public final class Lab {
   private func run(until end: Instant, _ condition: () -> Bool) {
     settle()
     while !condition() {
-      let next = min(events.next, stack.nextDeadline, host.nextEvent, guest.nextDeadline)
+      let next = min(events.next, nextDeadlineOfLoops, guest.nextDeadline)
       guard next <= end else { return }
       now = max(now, next)
       settle()
@@ -153,19 +168,13 @@ public final class Lab {
   /// One round of what is due; false if nothing was.
   private func turn() -> Bool {
     var isBusy = flushGuest()
-    host.now = now
+    for loop in loops { self[host: loop].now = now }
     while let event = events.popDue(at: now) {
       isBusy = true
       perform(event)
     }
     deliverBatch()
-    if host.nextEvent <= now { host.advance(to: now) }
-    if deliverHostEvents() { isBusy = true }
-    if stack.nextDeadline <= now {
-      isBusy = true
-      stack.advance(to: now, into: &sink)
-      carryOn()
-    }
+    for loop in loops where advance(loop) { isBusy = true }
     if guest.nextDeadline <= now {
       isBusy = true
       guest.advance()
@@ -173,9 +182,22 @@ public final class Lab {
     return isBusy
   }
 
+  /// Lets happen what is due in one loop; false if nothing was.
+  private func advance(_ loop: Int) -> Bool {
+    if self[host: loop].nextEvent <= now { self[host: loop].advance(to: now) }
+    var isBusy = deliverHostEvents(of: loop)
+    if self[stack: loop].nextDeadline <= now {
+      isBusy = true
+      self[stack: loop].advance(to: now, into: &sink)
+      carryOn()
+    }
+    return isBusy
+  }
+
   private func perform(_ event: Event) {
     switch event {
     case .toStack(let frame):
+      chooseLoop()
       if batch.count >= options.batchLimit || !append(frame) {
         deliverBatch()
         if !append(frame) { ownProblems.append("no room for a frame of \(frame.bytes.count) bytes from the guest") }
@@ -190,6 +212,13 @@ public final class Lab {
   }
 
   // MARK: Frames
+
+  /// Has the link choose the loop for the next frame.
+  private func chooseLoop() {
+    guard options.loops > 1, Int.random(in: 0..<4, using: &generator) == 0 else { return }
+    deliverBatch()
+    batchLoop = Int.random(in: loops, using: &generator)
+  }
 
   private func flushGuest() -> Bool {
     guard !guest.outbox.isEmpty else { return false }
@@ -220,18 +249,36 @@ public final class Lab {
 
   private func deliverBatch() {
     guard batch.count > 0 else { return }
-    stack.receive(batch.batch, at: now, into: &sink)
+    self[stack: batchLoop].receive(batch.batch, at: now, into: &sink)
     batch.removeAll()
     carryOn()
+    deliverHandedOver()
   }
 
-  private func deliverHostEvents() -> Bool {
-    guard host.hasEvents else { return false }
+  /// Delivers what one loop has handed to others, before any of them gets another frame by the link.
+  private func deliverHandedOver() {
+    while !sink.handedOver.isEmpty {
+      for frame in sink.takeHandedOver() {
+        if !batch.append(
+          frame.frame.bytes.span, port: .first, checksum: frame.frame.checksum,
+          segmentation: frame.frame.segmentation, isReassembled: frame.isReassembled)
+        {
+          ownProblems.append("no room for a frame of \(frame.frame.bytes.count) bytes that was handed over")
+        }
+        self[stack: frame.loop].receive(batch.batch, handedOver: true, at: now, into: &sink)
+        batch.removeAll()
+        carryOn()
+      }
+    }
+  }
+
+  private func deliverHostEvents(of loop: Int) -> Bool {
+    guard self[host: loop].hasEvents else { return false }
     var ready: [(FlowID, HostReadiness)] = []
-    host.takeEvents { ready.append(($0, $1)) }
+    self[host: loop].takeEvents { ready.append(($0, $1)) }
     // As with epoll, an event may be stale by its turn: an earlier one has ended its flow.
     for (flow, readiness) in ready {
-      stack.hostReady(flow, readiness, at: now, into: &sink)
+      self[stack: loop].hostReady(flow, readiness, at: now, into: &sink)
       carryOn()
     }
     return true
@@ -271,31 +318,35 @@ public final class Lab {
     sink.room = room
     guard sink.hasRefused else { return }
     sink.hasRefused = false
-    stack.linkReady(.first, at: now, into: &sink)
+    for loop in loops { self[stack: loop].linkReady(.first, at: now, into: &sink) }
     carryOn()
   }
 
   /// The link loses its peer: nothing goes to the guest until `attach`.
   public func detach() {
-    stack.detach(.first, at: now, into: &sink)
+    for loop in loops { self[stack: loop].detach(.first, at: now, into: &sink) }
     carryOn()
   }
 
   /// The link has a peer again.
   public func attach() {
-    stack.attach(.first, offloads: options.offloads, at: now, into: &sink)
+    attachLink()
     carryOn()
+  }
+
+  private func attachLink() {
+    for loop in loops { self[stack: loop].attach(.first, offloads: options.offloads, at: now, into: &sink) }
   }
 
   /// Carries out a command.
   public func apply(_ command: Command) throws(CommandError) {
-    try stack.apply(command, at: now, into: &sink)
+    try self[stack: loop(for: command)].apply(command, at: now, into: &sink)
     carryOn()
   }
 
   /// Begins to end everything.
   public func shutDown() {
-    stack.shutDown(at: now, into: &sink)
+    for loop in loops { self[stack: loop].shutDown(at: now, into: &sink) }
     carryOn()
   }
 
@@ -315,16 +366,20 @@ public final class Lab {
   /// A fingerprint of every byte that the stack has sent, to the guest and to the world, and when.
   public var digest: UInt64 {
     var digest = output
-    for connection in host.connections {
-      digest.add(connection.delivered)
-      digest.add(UInt64(connection.deliveredCount))
+    for loop in loops {
+      for connection in self[host: loop].connections {
+        digest.add(connection.delivered)
+        digest.add(UInt64(connection.deliveredCount))
+      }
+      for datagram in self[host: loop].sentDatagrams { digest.add(datagram.payload) }
     }
-    for datagram in host.sentDatagrams { digest.add(datagram.payload) }
     return digest.value
   }
 
   /// Everything that is wrong: what the checker saw, what the host and the link were asked that they must not be.
-  public var problems: [String] { ownProblems + checker.faults + host.misuses + sink.misuses }
+  public var problems: [String] {
+    ownProblems + checker.faults + loops.flatMap { self[host: $0].misuses } + sink.misuses
+  }
 
   /// The latest frames in both directions, a line each, times in microseconds since the start.
   public var transcript: String {

@@ -5,42 +5,46 @@ public import Primitives
 public struct Peer {
   /// The lab whose world it is in.
   public let lab: Lab
+  /// The loop whose socket is the near end.
+  public var loop = 0
   /// Its connection.
   public let id: ConnectionID
 
   /// Writes: as far as the host's socket has room at once, the rest as it gets some.
-  public func write(_ bytes: [UInt8]) { lab.host.peerWrites(bytes, on: id) }
+  public func write(_ bytes: [UInt8]) { lab[host: loop].peerWrites(bytes, on: id) }
   /// Writes text.
   public func write(_ text: String) { write(Array(text.utf8)) }
   /// Reads up to `limit` bytes that wait for it.
-  public func read(_ limit: Int = .max) { lab.host.peerReads(limit, on: id) }
+  public func read(_ limit: Int = .max) { lab[host: loop].peerReads(limit, on: id) }
   /// Ends its half, behind what it has written.
-  public func finish() { lab.host.peerFinishes(id) }
+  public func finish() { lab[host: loop].peerFinishes(id) }
   /// Resets the connection.
-  public func reset() { lab.host.peerResets(id) }
+  public func reset() { lab[host: loop].peerResets(id) }
   /// From now on it reads at once, or only when told.
-  public func setReadsAtOnce(_ readsAtOnce: Bool) { lab.host.peer(id, readsAtOnce: readsAtOnce) }
+  public func setReadsAtOnce(_ readsAtOnce: Bool) { lab[host: loop].peer(id, readsAtOnce: readsAtOnce) }
 
   /// What it has read.
-  public var bytes: [UInt8] { lab.host.bytes(at: id) }
+  public var bytes: [UInt8] { lab[host: loop].bytes(at: id) }
   /// What it has read, as text.
   public var text: String { String(decoding: bytes, as: UTF8.self) }
   /// Whether it has read the end of the core's half.
-  public var sawEnd: Bool { lab.host.sawEnd(id) }
+  public var sawEnd: Bool { lab[host: loop].sawEnd(id) }
   /// Whether the core has reset it.
-  public var sawReset: Bool { lab.host.sawReset(id) }
+  public var sawReset: Bool { lab[host: loop].sawReset(id) }
   /// Whether the core has closed its socket.
-  public var isClosed: Bool { lab.host.isClosed(id) }
+  public var isClosed: Bool { lab[host: loop].isClosed(id) }
   /// Bytes that the host's socket holds for it to read.
-  public var queuedByteCount: Int { lab.host.queuedByteCount(for: id) }
+  public var queuedByteCount: Int { lab[host: loop].queuedByteCount(for: id) }
   /// Bytes of its own that the core has not removed from the host's socket.
-  public var unreadByteCount: Int { lab.host.unreadByteCount(of: id) }
+  public var unreadByteCount: Int { lab[host: loop].unreadByteCount(of: id) }
 }
 
 extension Lab {
   /// The far ends of the connections made to `remote`, the oldest first.
   public func peers(at remote: Endpoint) -> [Peer] {
-    host.connections(to: remote).map { Peer(lab: self, id: $0) }
+    loops.flatMap { loop in
+      self[host: loop].connections(to: remote).map { Peer(lab: self, loop: loop, id: $0) }
+    }
   }
 
   /// The far ends of the connections made to one of the host's services, the oldest first.
@@ -52,7 +56,12 @@ extension Lab {
   public func connectClient(
     from peer: Endpoint, to listener: Endpoint, service: RemoteService = RemoteService()
   ) -> Peer? {
-    host.clientConnects(from: peer, to: listener, service: service).map { Peer(lab: self, id: $0) }
+    for loop in loops {
+      if let id = self[host: loop].clientConnects(from: peer, to: listener, service: service) {
+        return Peer(lab: self, loop: loop, id: id)
+      }
+    }
+    return nil
   }
 
   /// A client of the host's own connects to a local place of the core's; nil where nobody listens.
@@ -61,24 +70,24 @@ extension Lab {
   }
 
   /// How often the core dropped something for `reason`.
-  public func drops(_ reason: DropReason) -> Int { stack.observer.count(of: reason) }
+  public func drops(_ reason: DropReason) -> Int {
+    loops.reduce(0) { $0 + self[stack: $1].observer.count(of: reason) }
+  }
 }
 
 extension Lab {
   /// Whether no flow is left after `shutDown`.
-  public var isShutDown: Bool { stack.isShutDown }
+  public var isShutDown: Bool { loops.allSatisfy { self[stack: $0].isShutDown } }
 
   /// The number of sockets that the core holds.
-  public var openSocketCount: Int { host.openSocketCount }
+  public var openSocketCount: Int { loops.reduce(0) { $0 + self[host: $1].openSocketCount } }
 
-  /// How the flows that ended have ended, in order.
-  public var flowEnds: [FlowEnd] { stack.observer.closedFlows.map(\.end) }
+  /// How the flows that ended have ended, in order, loop by loop.
+  public var flowEnds: [FlowEnd] { loops.flatMap { self[stack: $0].observer.closedFlows.map(\.end) } }
 
   /// The states of the flows in the table, by their place in it.
   public var flowStates: [FlowState] {
-    var states: [FlowState] = []
-    stack.forEachFlow { states.append($0.state) }
-    return states
+    flows.map(\.state)
   }
 }
 
@@ -86,15 +95,23 @@ extension Lab {
   /// The flow of the core's datagram socket on `port`.
   public func datagramFlow(onPort port: UInt16) -> FlowID? { host.datagramFlow(onPort: port) }
 
+  /// A datagram comes from the world to the core's socket on `port`.
+  public func deliver(_ bytes: [UInt8], from source: Endpoint, toPort port: UInt16) {
+    for loop in loops {
+      guard let flow = self[host: loop].datagramFlow(onPort: port) else { continue }
+      return self[host: loop].deliver(bytes, from: source, to: flow)
+    }
+  }
+
   /// Datagrams that the core has sent, the oldest first.
-  public var sentDatagrams: [SentDatagram] { host.sentDatagrams }
+  public var sentDatagrams: [SentDatagram] { loops.flatMap { self[host: $0].sentDatagrams } }
 }
 
 extension Lab {
   /// The flows that there are now.
   public var flows: [FlowSummary] {
     var flows: [FlowSummary] = []
-    stack.forEachFlow { flows.append($0) }
+    for loop in loops { self[stack: loop].forEachFlow { flows.append($0) } }
     return flows
   }
 }

@@ -8,6 +8,13 @@ struct EmittedFrame {
   var frame: LinkFrame
 }
 
+/// A frame that a loop's core has handed to another's.
+struct HandedOverFrame {
+  var loop: Int
+  var frame: LinkFrame
+  var isReassembled: Bool
+}
+
 /// The link's end that the core writes to: it keeps the frames for the lab to carry on.
 ///
 /// It can lend fewer slots than asked and refuse altogether, and it fills what it lends with rubbish first, so that
@@ -15,12 +22,15 @@ struct EmittedFrame {
 public struct LabSink: FrameSink, ~Copyable {
   private var slots = SlotBuffer(capacity: 4 << 20, prefixLength: 0)
   private(set) var frames: [EmittedFrame] = []
+  private(set) var handedOver: [HandedOverFrame] = []
   private(set) var misuses: [String] = []
   private var isLending = false
   /// The most slots lent at once.
   public var maximumSlots = Int.max
   /// How many frames the link takes yet; nil for no limit.
   public var room: Int?
+  /// How many frames the ways to other loops hold; nil for no limit.
+  public var loopRoom: Int?
   /// Whether a reservation was refused since this was last set to false.
   public var hasRefused = false
 
@@ -29,6 +39,11 @@ public struct LabSink: FrameSink, ~Copyable {
   mutating func takeFrames() -> [EmittedFrame] {
     defer { frames.removeAll() }
     return frames
+  }
+
+  mutating func takeHandedOver() -> [HandedOverFrame] {
+    defer { handedOver.removeAll() }
+    return handedOver
   }
 
   /// Lends slots, as many as `maximumSlots` and `room` allow.
@@ -113,5 +128,18 @@ public struct LabSink: FrameSink, ~Copyable {
   /// Keeps a copy of a guest's frame for other ports.
   public mutating func forward(_ frame: Int, of batch: borrowing FrameBatch, to ports: EgressPorts) {
     misuses.append("frame \(frame) forwarded to \(ports), but the lab has one port")
+  }
+
+  /// Keeps a copy of a guest's frame for another loop.
+  public mutating func handOver(_ frame: Int, of batch: borrowing FrameBatch, to loop: Int) -> Bool {
+    if let loopRoom, handedOver.count >= loopRoom { return false }
+    let descriptor = batch.descriptor(frame)
+    let whole = PayloadSlice(frame: frame, offset: 0, count: Int(descriptor.byteCount))
+    var copy = [UInt8](repeating: 0, count: whole.count)
+    var target = copy.mutableSpan
+    batch.copy(whole, to: &target)
+    let handed = LinkFrame(copy, checksum: descriptor.checksum, segmentation: descriptor.segmentation)
+    handedOver.append(HandedOverFrame(loop: loop, frame: handed, isReassembled: descriptor.isReassembled))
+    return true
   }
 }

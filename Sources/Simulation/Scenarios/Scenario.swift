@@ -31,7 +31,22 @@ public struct Scenario {
       Scenario("datagrams to many hosts, with answers in fragments", options(seed: 13)) { datagrams($0, .ipv4) },
       Scenario("clients of forwards that look alike", options(seed: 14)) { forwards($0, .ipv4) },
       Scenario("a shutdown in the middle of everything", badLink(seed: 15), shutdown),
-    ] + ipv6
+    ] + ipv6 + severalLoops
+  }
+
+  /// The same with three loops, to any of which a frame comes.
+  private static var severalLoops: [Scenario] {
+    [
+      Scenario("loops: many connections, half of them refused", options(seed: 31, loops: 3)) {
+        manyConnections($0, .ipv4)
+      },
+      Scenario("loops: datagrams to many hosts, with answers in fragments", options(seed: 32, loops: 3)) {
+        datagrams($0, .ipv6)
+      },
+      Scenario("loops: clients of forwards that look alike", options(seed: 33, loops: 3)) { forwards($0, .ipv4) },
+      Scenario("loops: addresses that come and go, some in use by nobody", options(seed: 34, loops: 3), neighbors),
+      Scenario("loops: a shutdown in the middle of everything", options(seed: 35, loops: 3), shutdown),
+    ]
   }
 
   private static var ipv6: [Scenario] {
@@ -44,9 +59,9 @@ public struct Scenario {
     ]
   }
 
-  private static func options(seed: UInt64) -> Lab.Options {
+  private static func options(seed: UInt64, loops: Int = 1) -> Lab.Options {
     var options = Lab.Options()
-    options.seed = seed
+    (options.seed, options.loops) = (seed, loops)
     return options
   }
 
@@ -71,8 +86,10 @@ public struct Scenario {
 
   private static func manyConnections(_ lab: Lab, _ family: IPAddress.Family) {
     for number in 1...100 where number % 2 == 0 {
-      lab.host.services[remote(number, family)] = RemoteService(
-        .acceptsAfter(.milliseconds(Int64(number))), echoes: true)
+      lab.setWorld {
+        $0.services[remote(number, family)] = RemoteService(
+          .acceptsAfter(.milliseconds(Int64(number))), echoes: true)
+      }
     }
     let connections = (1...100).map { number in
       let connection = lab.guest.connect(to: remote(number, family))
@@ -85,7 +102,7 @@ public struct Scenario {
   }
 
   private static func echo(_ lab: Lab, _ family: IPAddress.Family) {
-    lab.host.defaultService = RemoteService(echoes: true)
+    lab.setWorld { $0.defaultService = RemoteService(echoes: true) }
     let connections = (1...8).map { number in
       let connection = lab.guest.connect(to: remote(number, family))
       connection.write(bytes(40_000, number))
@@ -98,7 +115,9 @@ public struct Scenario {
   private static func datagrams(_ lab: Lab, _ family: IPAddress.Family) {
     for number in 1...60 {
       let remote = remote(number, family)
-      lab.host.datagramServices[remote] = number % 3 == 0 ? .answers(bytes(5000, number)) : .echoes
+      lab.setWorld {
+        $0.datagramServices[remote] = number % 3 == 0 ? .answers(bytes(5000, number)) : .echoes
+      }
       lab.guest.sendUDP(bytes(number * 10, number), from: UInt16(5000 + number % 7), to: remote)
       lab.guest.ping(gateway(lab, family), sequence: UInt16(number))
       if number % 10 == 0 { lab.advance(by: .seconds(45)) }
@@ -123,10 +142,8 @@ public struct Scenario {
     for (number, client) in clients.enumerated() {
       client.write(bytes(1000, number))
       client.finish()
-      if let flow = lab.datagramFlow(onPort: 8080) {
-        let source = Endpoint(hostsOwn(number + 1, family), port: 50_000)
-        lab.host.deliver(bytes(100, number), from: source, to: flow)
-      }
+      let source = Endpoint(hostsOwn(number + 1, family), port: 50_000)
+      lab.deliver(bytes(100, number), from: source, toPort: 8080)
     }
     lab.advance(by: .seconds(5))
     for connection in lab.guest.accepted(on: 80) { connection.finish() }
@@ -135,7 +152,7 @@ public struct Scenario {
 
   /// Addresses come, some of them asked for by forwards before they do; more than the stack remembers.
   private static func neighbors(_ lab: Lab) {
-    lab.host.datagramServices[remote(1, .ipv6)] = .echoes
+    lab.setWorld { $0.datagramServices[remote(1, .ipv6)] = .echoes }
     let listener = Endpoint(.any(.ipv6), port: 8080)
     let absent = Endpoint(IPAddress(IPv6Address(high: 0xfec0 << 48, low: 99)), port: 80)
     do throws(CommandError) {
@@ -168,7 +185,7 @@ public struct Scenario {
   }
 
   private static func shutdown(_ lab: Lab) {
-    lab.host.defaultService = RemoteService(echoes: true)
+    lab.setWorld { $0.defaultService = RemoteService(echoes: true) }
     for number in 1...20 { lab.guest.connect(to: remote(number)).write(bytes(30_000, number)) }
     lab.advance(by: .milliseconds(60))
     lab.shutDown()

@@ -6,11 +6,12 @@ import Testing
 /// Packets that guests send in parts: RFC 791 section 3.2, RFC 8200 section 4.5, and the attacks by them.
 @Suite struct ReassemblyTests {
   /// A datagram of the guest's to the world, `length` bytes of payload.
-  private func datagram(_ lab: Lab, _ family: IPAddress.Family, _ length: Int, port: UInt16 = 9) -> Datagram {
+  private func datagram(_ lab: Lab, _ family: IPAddress.Family, _ length: Int, port: UInt16 = 9) -> DividedPacket {
     let payload = PlainPayload.udp(PlainUDP(sourcePort: 4000, destinationPort: port, payload: pattern(length)))
     let remote = Endpoint.server(family).address
     let source = lab.guest.address(in: family)
-    return Datagram(source: source, destination: remote, proto: 17, bytes: payload.encoded(from: source, to: remote))
+    return DividedPacket(
+      source: source, destination: remote, proto: 17, bytes: payload.encoded(from: source, to: remote))
   }
 
   @Test(arguments: families)
@@ -35,7 +36,7 @@ import Testing
       let source = lab.guest.address(in: family)
       let echo = PlainPayload.icmp(PlainICMP(type: type, rest: 0x1234_0001, payload: pattern(8000)))
       let proto: UInt8 = family == .ipv4 ? 1 : 58
-      let whole = Datagram(
+      let whole = DividedPacket(
         source: source, destination: gateway, proto: proto, bytes: echo.encoded(from: source, to: gateway))
       for start in stride(from: 0, to: whole.bytes.count, by: 1400) {
         whole.send(start..<min(start + 1400, whole.bytes.count), by: lab)
@@ -49,7 +50,7 @@ import Testing
     try withLab { lab in
       let (tcp, server) = try lab.established()
       let packet = tcp.packet(.data(pattern(1000), seq: 1, ack: 1))
-      let whole = Datagram(
+      let whole = DividedPacket(
         source: IPAddress(packet.source), destination: IPAddress(packet.destination), proto: 6,
         bytes: packet.payloadBytes)
       // RFC 1858 asks to drop so small a first part; here nothing is judged before all is there.
@@ -227,44 +228,6 @@ import Testing
         lab.settle()
       }
       for sent in lab.sentDatagrams { #expect(sent.payload == pattern(3000)) }
-    }
-  }
-}
-
-/// A packet to be sent in parts.
-private struct Datagram {
-  let source: IPAddress
-  let destination: IPAddress
-  let proto: UInt8
-  /// What lies behind the IP header.
-  var bytes: [UInt8]
-  var identification: UInt32 = 77
-  /// Where the packet ends; the part that ends there is the last. Nil for the end of `bytes`.
-  var end: Int?
-
-  init(source: IPAddress, destination: IPAddress, proto: UInt8, bytes: [UInt8]) {
-    self.source = source
-    self.destination = destination
-    self.proto = proto
-    self.bytes = bytes
-  }
-
-  func send(_ range: Range<Int>, by lab: Lab) {
-    sendRaw(offset: range.lowerBound, Array(bytes[range]), more: range.upperBound < end ?? bytes.count, by: lab)
-  }
-
-  func sendRaw(offset: Int, _ part: [UInt8], more: Bool, by lab: Lab) {
-    if let source = source.ipv4, let destination = destination.ipv4 {
-      var packet = PlainIPv4(from: source, to: destination, .raw(part), proto: proto)
-      packet.identification = UInt16(identification)
-      packet.dontFragment = false
-      packet.fragmentOffset = offset
-      packet.moreFragments = more
-      lab.guest.send(packet)
-    } else {
-      var packet = PlainIPv6(from: source.mapped, to: destination.mapped, .raw(part), proto: proto)
-      packet.fragment = PlainIPv6.Fragment(offset: offset, moreFragments: more, identification: identification)
-      lab.guest.send(packet)
     }
   }
 }

@@ -6,32 +6,9 @@ import Testing
 /// What guests, or routers behind them, report of our segments: RFC 1191, RFC 8201, RFC 1122 section 4.2.3.9, and with
 /// what caution it is believed: RFC 5927.
 @Suite struct PathMTUTests {
-  /// The guest reports `type` and `code` about our segment at `sequence`, which was `length` bytes long.
-  private func report(
-    _ type: UInt8, _ code: UInt8, rest: UInt32 = 0, about tcp: RawConnection, at sequence: Int, length: Int = 1460
-  ) throws {
-    var quoted = PlainTCP()
-    (quoted.sourcePort, quoted.destinationPort) = (tcp.remote.port, tcp.port)
-    quoted.sequence = try #require(tcp.remoteInitial) + sequence
-    quoted.flags = .ack
-    quoted.payload = pattern(length)
-    let guest = tcp.lab.guest.address(in: tcp.remote.address.family)
-    let packet: [UInt8]
-    if let source = tcp.remote.address.ipv4 {
-      packet = PlainIPv4(from: source, to: tcp.lab.guest.address, .tcp(quoted)).encoded
-    } else {
-      packet = PlainIPv6(from: tcp.remote.address.mapped, to: guest.mapped, .tcp(quoted)).encoded
-    }
-    // An error quotes the IP header and eight bytes at least (RFC 792).
-    let quote = Array(packet.prefix(tcp.remote.address.family == .ipv4 ? 28 : 48))
-    let message = PlainICMP(type: type, code: code, rest: rest, payload: quote)
-    tcp.lab.guest.send(.icmp(message), from: guest, to: tcp.remote.address)
-    tcp.lab.settle()
-  }
-
   private func tooBig(_ mtu: UInt32, about tcp: RawConnection, at sequence: Int) throws {
     let isV4 = tcp.remote.address.family == .ipv4
-    try report(isV4 ? 3 : 2, isV4 ? 4 : 0, rest: mtu, about: tcp, at: sequence)
+    try tcp.reports(isV4 ? 3 : 2, isV4 ? 4 : 0, rest: mtu, at: sequence)
   }
 
   @Test(arguments: families)
@@ -111,7 +88,7 @@ import Testing
     try withLab { lab in
       let (tcp, client) = try lab.forwarded()
       _ = tcp.takeSegments()
-      try report(3, code, about: tcp, at: 0, length: 0)
+      try tcp.reports(3, code, at: 0, length: 0)
       #expect(client.sawReset)
       tcp.silence(for: .seconds(5))
     }
@@ -124,7 +101,7 @@ import Testing
     try withLab { lab in
       let (tcp, client) = try lab.forwarded()
       _ = tcp.takeSegments()
-      try report(3, code, about: tcp, at: 0, length: 0)
+      try tcp.reports(3, code, at: 0, length: 0)
       #expect(!client.sawReset)
       lab.advance(by: .seconds(1))
       #expect(tcp.takeSegments().count == 1)
@@ -138,7 +115,7 @@ import Testing
       server.write("hello")
       tcp.stack(.data("hello", seq: 1, ack: 1))
       for code in UInt8(0)...13 where family == .ipv6 || code != 4 {
-        try report(family == .ipv4 ? 3 : 1, code, about: tcp, at: 1, length: 5)
+        try tcp.reports(family == .ipv4 ? 3 : 1, code, at: 1, length: 5)
       }
       tcp.guest(.ack(6, seq: 1))
       #expect(!server.sawReset)
