@@ -9,15 +9,6 @@ public struct VirtualIPv6Network: Hashable, Sendable {
   /// The virtual resolver's address.
   public var resolver: IPv6Address
 
-  /// The address of a guest that is given one without asking for it: the one that DHCPv6 gives out first, beside
-  /// 10.0.2.15 fec0::15; a network too small for it gives its lowest that is free.
-  public var firstAddress: IPv6Address {
-    let taken = [gateway, resolver, prefix.network]
-    let numbers: [UInt64] = [0x15, 1, 2, 3, 4]
-    let addresses = numbers.map { IPv6Address(high: prefix.network.high, low: prefix.network.low | $0) }
-    return addresses.first { prefix.contains($0) && !taken.contains($0) } ?? prefix.network
-  }
-
   /// Whether something of the host's may be at `address`: one of the network that is nobody's. The network's own address
   /// is every router's (RFC 4291 section 2.6.1).
   func mayServe(_ address: IPv6Address) -> Bool {

@@ -136,6 +136,12 @@ struct NetlinkAttributes {
     guard let value = first(kind), value.count >= 4 else { return nil }
     return value.native(at: 0)
   }
+
+  /// The hardware address in the first attribute of a kind, where it is one of Ethernet's.
+  func hardware(_ kind: UInt16) -> MACAddress? {
+    guard let value = first(kind), value.count == 6 else { return nil }
+    return MACAddress(Array(value).span, at: 0)
+  }
 }
 
 extension ArraySlice<UInt8> {

@@ -20,6 +20,8 @@ public struct InterfaceState: Hashable, Sendable {
   public var flags: UInt32
   /// The longest packet, in bytes.
   public var mtu: UInt32
+  /// Its hardware address; nil where it is no Ethernet.
+  public var hardware: MACAddress?
   /// The number of the bridge that it is a port of, or of another interface above it; nil for none.
   public var master: UInt32?
 
@@ -47,6 +49,7 @@ public struct RouteSocket: ~Copyable {
 
   /// The attributes of an interface (IFLA_*).
   private enum LinkAttribute {
+    static let hardware: UInt16 = 1
     static let name: UInt16 = 3
     static let mtu: UInt16 = 4
     static let master: UInt16 = 10
@@ -79,8 +82,9 @@ public struct RouteSocket: ~Copyable {
     guard let body = reply?.body, body.count >= 16 else { return nil }
     let fields = NetlinkAttributes(body.dropFirst(16))
     let (index, flags) = NetlinkMessage.interface(body)
-    let master = fields.integer(LinkAttribute.master)
-    return InterfaceState(index: index, flags: flags, mtu: fields.integer(LinkAttribute.mtu) ?? 0, master: master)
+    return InterfaceState(
+      index: index, flags: flags, mtu: fields.integer(LinkAttribute.mtu) ?? 0,
+      hardware: fields.hardware(LinkAttribute.hardware), master: fields.integer(LinkAttribute.master))
   }
 
   /// What is to change of an interface; nil leaves a property as it is.

@@ -8,8 +8,8 @@ struct ExecCommand: ParsableCommand {
     commandName: "exec",
     abstract: "Run a command in a network namespace of its own, without root.",
     discussion: """
-      COMMAND finds an interface 'tap0' with the network's first address, a default route and a name server, and \
-      nothing of the host's own interfaces; the host's loopback is at the gateway's address. Without root it runs in \
+      COMMAND finds an interface 'tap0' with the first address that DHCP gives out, a default route and a name \
+      server, and nothing of the host's own interfaces; the host's loopback is at the gateway's address. Without root it runs in \
       a user namespace, too, where it is root; as root it runs as it is. /etc/resolv.conf is the namespace's own.
 
       Where users may make no namespaces, what to switch on is said. The exit status is the command's, or 128 and \

@@ -12,16 +12,14 @@ struct NamespaceHelperCommand: ParsableCommand {
   @Option var socket: Int32
   @Option var interface: String
   @Option var mtu: Int
-  @Option(transform: { try read($0, InterfaceAddress.init) }) var address: [InterfaceAddress] = []
-  @Option(transform: { try read($0, IPAddress.init) }) var gateway: [IPAddress] = []
+  @Option(transform: readAddress) var gateway: [IPAddress] = []
   @Option var target: String?
-  @Option(transform: { try read($0, IPAddress.init) }) var nameServer: [IPAddress] = []
+  @Option(transform: readAddress) var nameServer: [IPAddress] = []
   @Option var search: [String] = []
   @Argument(parsing: .postTerminator) var command: [String] = []
 
   func run() throws {
-    var request = NamespaceRequest(
-      interface: InterfaceSettings(name: interface, mtu: mtu, addresses: address, gateways: gateway))
+    var request = NamespaceRequest(interface: InterfaceSettings(name: interface, mtu: mtu, gateways: gateway))
     request.socket = socket
     request.target = target
     request.nameServers = nameServer
@@ -32,8 +30,7 @@ struct NamespaceHelperCommand: ParsableCommand {
   }
 }
 
-/// Reads a value of an option.
-private func read<Value>(_ text: String, _ make: (String) -> Value?) throws -> Value {
-  guard let value = make(text) else { throw ValidationError("'\(text)' is no address") }
-  return value
+@Sendable private func readAddress(_ text: String) throws -> IPAddress {
+  guard let address = IPAddress(text) else { throw ValidationError("'\(text)' is no address") }
+  return address
 }

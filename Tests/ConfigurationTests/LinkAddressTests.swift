@@ -78,15 +78,6 @@ struct LinkAddressTests {
     #expect(try mtu("netns:1", given: 9000) == 9000)
   }
 
-  @Test(arguments: [
-    ("", "fec0::15"), ("ipv6-host=fec0::15", "fec0::1"), ("ipv6-prefix=fd00::", "fd00::15"),
-    ("ipv6-prefix=fd00::,ipv6-prefixlen=126", "fd00::1"),
-  ])
-  func `an address of IPv6 that nobody asks for is a free one of the network`(options: String, address: String) throws {
-    let network = try VirtualNetwork(NetworkOptions(user: options))
-    #expect(network.ipv6?.firstAddress.description == address)
-  }
-
   @Test func `a path fits a socket address`() throws {
     let longest = String(repeating: "a", count: 107)
     #expect(try LinkAddress("unix:" + longest) == .listenUnix(path: longest))

@@ -26,6 +26,8 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
     let address: Address
     /// The only one who can have it, nil for anybody.
     var reservation: MACAddress?
+    /// Whether that one has it without having asked: it stays reserved, whatever the configuration becomes.
+    var isAssigned = false
     var use = Use.none
     /// Whose use it is, if offered or bound.
     var holder = MACAddress(bits: 0)
@@ -72,6 +74,16 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
     index(heldBy: client, at: now).map { entries[$0] }.flatMap { $0.use == .bound ? $0.address : nil }
   }
 
+  /// The place of the address that is kept for `client`, unless somebody else still has it.
+  func index(keptFor client: MACAddress, at now: Instant) -> Int? {
+    entries.indices.first { entries[$0].reservation == client && isAvailable($0, to: client, at: now) }
+  }
+
+  /// The one address that `client` can have, if there is but one: what it has been granted, else what is kept for it.
+  func ownAddress(of client: MACAddress, at now: Instant) -> Address? {
+    boundAddress(of: client, at: now) ?? index(keptFor: client, at: now).map { entries[$0].address }
+  }
+
   /// The addresses that are granted, in their order.
   func bound(at now: Instant) -> [Entry] { entries.filter { $0.use == .bound && $0.until > now } }
 
@@ -84,8 +96,7 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
   /// Chooses an address for `client` in the order of RFC 2131 section 4.3.1, but that the one that is kept for it comes
   /// first: then the one it has, the one it had, the one it asks for, a new one. Nil where all are taken.
   func choose(for client: MACAddress, requested: Address?, at now: Instant) -> Int? {
-    let kept = entries.indices.first { entries[$0].reservation == client && isAvailable($0, to: client, at: now) }
-    if let chosen = kept ?? index(heldBy: client, at: now) { return chosen }
+    if let chosen = index(keptFor: client, at: now) ?? index(heldBy: client, at: now) { return chosen }
     let free = entries.indices.filter {
       entries[$0].isFree(at: now) && !entries[$0].isReserved(againstAnybodyBut: client)
     }
@@ -93,6 +104,21 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
     if let asked = free.first(where: { entries[$0].address == requested }) { return asked }
     // Rather one that nobody will come back for, else the one whose owner has been gone for longest.
     return free.first { entries[$0].lastOwner == nil } ?? free.min { entries[$0].until < entries[$1].until }
+  }
+
+  /// Gives `client`, who has its address from elsewhere and does not ask, the one that it would be offered. From now on
+  /// it is kept for it, and if it asks all the same it gets the same one.
+  /// - Returns: the address; nil where all are taken.
+  mutating func assign(to client: MACAddress, at now: Instant) -> Address? {
+    guard let index = choose(for: client, requested: nil, at: now) else { return nil }
+    entries[index].reservation = client
+    entries[index].isAssigned = true
+    return entries[index].address
+  }
+
+  /// The address that was assigned to `client`.
+  func assignedAddress(of client: MACAddress) -> Address? {
+    entries.first { $0.isAssigned && $0.reservation == client }?.address
   }
 
   /// Holds the address at `index` for `client`, unless it is already granted to it.
@@ -147,14 +173,15 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
     entries[index].until = now
   }
 
-  /// Takes over who has what, and had it, of the addresses that are in both tables.
+  /// Takes over who has what, and had it, of the addresses that are in both tables, and all that were assigned.
   mutating func takeOver(_ other: DHCPLeaseTable) {
     revision = other.revision + 1
     for index in entries.indices {
       guard var entry = other.entries.first(where: { $0.address == entries[index].address }) else { continue }
-      entry.reservation = entries[index].reservation
+      if !entry.isAssigned { entry.reservation = entries[index].reservation }
       entries[index] = entry
     }
+    entries += other.entries.filter { $0.isAssigned && index(of: $0.address) == nil }
   }
 
   /// Keeps the address at `index` from everybody.

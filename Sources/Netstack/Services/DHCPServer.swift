@@ -158,9 +158,9 @@ public struct DHCPServer: Sendable {
     // RFC 2131 section 4.3.2: `ciaddr` in RENEWING and REBINDING, option 50 in SELECTING and INIT-REBOOT.
     let requested = header.ciaddr == .any ? request.address(.requestedAddress) : header.ciaddr
     guard let requested else { return .silence(.malformed) }
-    let bound = table.boundAddress(of: client, at: now)
+    let own = table.ownAddress(of: client, at: now)
     guard let index = table.index(of: requested), table.isAvailable(index, to: client, at: now),
-      bound == nil || bound == requested || table.entries[index].reservation == client
+      own == nil || own == requested || table.entries[index].reservation == client
     else { return write(.nak, to: request, yiaddr: .any, into: &reply) }
     return grant(index, .ack, to: request, at: now, into: &reply)
   }

@@ -212,8 +212,8 @@ struct DHCPv6Server: Sendable {
     _ addresses: [IPv6Address], of client: MACAddress, after reply: Reply, at now: Instant
   ) -> Int? {
     guard reply.lease == nil else { return nil }
-    let bound = table.boundAddress(of: client, at: now)
-    let candidates = addresses.compactMap { bound == nil || bound == $0 ? table.index(of: $0) : nil }
+    let own = table.ownAddress(of: client, at: now)
+    let candidates = addresses.compactMap { own == nil || own == $0 ? table.index(of: $0) : nil }
     return candidates.first { table.isAvailable($0, to: client, at: now) }
   }
 

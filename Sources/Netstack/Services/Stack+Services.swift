@@ -77,6 +77,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
   }
 
+  /// Gives a guest the addresses that DHCP would, without its asking.
+  mutating func assignAddresses(to hardware: MACAddress, at now: Instant) throws(CommandError) {
+    guard !settings.isIPv4Enabled || dhcp.table.assign(to: hardware, at: now) != nil else { throw .noAddress(.ipv4) }
+    guard !settings.isIPv6Enabled || dhcpv6.table.assign(to: hardware, at: now) != nil else { throw .noAddress(.ipv6) }
+  }
+
   /// A guest has an address: what waits for it can go there.
   private mutating func noteLease(_ lease: DHCPLease, on port: PortID, at now: Instant) {
     learn(lease.address, at: lease.hardware, on: port, now)

@@ -52,6 +52,9 @@ public enum Command: Hashable, Sendable {
   /// Have DHCP keep these addresses, in the place of those that it was configured with. Who has another by now keeps it
   /// until it asks anew.
   case setStaticLeases([StaticLease])
+  /// Give a guest that does not ask for its addresses those that DHCP would give it next, one of each family; they are
+  /// kept for it for good. `Stack.assignedAddresses` tells which.
+  case assignAddresses(to: MACAddress)
   /// Take over a lease that DHCP granted in an earlier run.
   case restoreLease(DHCPLease)
 }
@@ -64,6 +67,8 @@ public enum CommandError: Error, Hashable, Sendable {
   case noSuchForward(ListeningPlace)
   /// The lease cannot be taken over.
   case leaseRefused(DHCPLease, DHCPLease.Refusal)
+  /// All addresses of the family are taken.
+  case noAddress(IPAddress.Family)
   /// The flow table is full.
   case tableFull
 }

@@ -27,6 +27,27 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   /// The leases of both families that hold at `now`, in the order of their addresses.
   public func leases(at now: Instant) -> [DHCPLease] { dhcp.leases(at: now) + dhcpv6.leases(at: now) }
 
+  /// The addresses that a guest was assigned without its asking, IPv4's first.
+  public func assignedAddresses(of hardware: MACAddress) -> [IPAddress] {
+    [
+      dhcp.table.assignedAddress(of: hardware).map { IPAddress($0) },
+      dhcpv6.table.assignedAddress(of: hardware).map { IPAddress($0) },
+    ].compactMap { $0 }
+  }
+
+  /// The leases that are worth restoring in another run: not those of guests that are assigned addresses, which are
+  /// others then.
+  public func restorableLeases(at now: Instant) -> [DHCPLease] {
+    leases(at: now).filter { assignedAddresses(of: $0.hardware).isEmpty }
+  }
+
+  /// Whether another guest than the lease's was assigned its address.
+  public func isAssignedElsewhere(_ lease: StaticLease) -> Bool {
+    dhcp.table.entries.contains {
+      $0.isAssigned && $0.address == lease.address && $0.isReserved(againstAnybodyBut: lease.hardware)
+    }
+  }
+
   /// Changes with each change of the leases of either family, the renewal of one included.
   @inline(__always)
   public var leaseRevision: Int { dhcp.table.revision + dhcpv6.table.revision }

@@ -200,6 +200,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
       settings.staticLeases = leases
       dhcp.replace(staticLeases: leases)
       dns.names.replace(staticLeases: leases)
+    case .assignAddresses(let hardware): try assignAddresses(to: hardware, at: now)
     case .restoreLease(let lease): try restoreLease(lease, at: now)
     }
   }

@@ -3,7 +3,7 @@ import Logging
 import Netstack
 import Primitives
 
-// What DHCP has granted, kept in a file.
+// What DHCP has granted, kept in a file, and what it keeps for namespaces.
 extension NetworkLoop where Host: ~Copyable {
   /// Takes over the leases in the file at `path`, and keeps the network's in it from now on.
   mutating func keepLeases(in path: String) throws(ServiceError) {
@@ -20,11 +20,23 @@ extension NetworkLoop where Host: ~Copyable {
     file = LeaseFile(path: path, revision: stack.leaseRevision)
     do throws(SystemError) {
       // At once: a file that cannot be written is told before anything starts.
-      try file.write(stack.leases(at: now), at: now)
+      try file.write(stack.restorableLeases(at: now), at: now)
     } catch {
       throw ServiceError("lease-file '\(path)': \(error.reason)")
     }
     leaseFile = file
+  }
+
+  /// Gives a guest that does not ask the addresses that DHCP would give to it.
+  mutating func assignAddresses(to hardware: MACAddress) throws(ServiceError) -> [IPAddress] {
+    do throws(CommandError) {
+      try stack.apply(.assignAddresses(to: hardware), at: now, into: &links)
+    } catch {
+      throw ServiceError("there is no address for another namespace: \(error.words)")
+    }
+    let addresses = stack.assignedAddresses(of: hardware)
+    logger.info("\(addresses.map(\.description).joined(separator: ", ")): kept for a namespace, \(hardware)")
+    return addresses
   }
 
   /// Writes the file of leases where that is due, or, at the end, where anything is still to be written.
@@ -32,7 +44,7 @@ extension NetworkLoop where Host: ~Copyable {
     leaseFile?.note(stack.leaseRevision, at: now)
     guard let due = leaseFile?.due, due <= now || isEnd && leaseFile?.isBehind == true else { return }
     do throws(SystemError) {
-      try leaseFile?.write(stack.leases(at: now), at: now)
+      try leaseFile?.write(stack.restorableLeases(at: now), at: now)
     } catch {
       let path = leaseFile?.path ?? ""
       logger.error("lease-file '\(path)': \(error.reason); leases are kept in memory until it can be written")

@@ -1,8 +1,12 @@
 import LinuxSystem
+import Primitives
 import RouteNetlink
 
-/// A running helper process, and the way to it.
+/// A running helper process, and the way to it: `takeDevice`, `configure`, then `finish`, or `start` where there is a
+/// command.
 struct NamespaceChild: ~Copyable {
+  /// The interface's hardware address, once the device was taken.
+  private(set) var hardware: MACAddress?
   private var process: ChildProcess?
   private let socket: Socket
 
@@ -20,13 +24,29 @@ struct NamespaceChild: ~Copyable {
 
   /// Waits for the device that the helper hands over.
   mutating func takeDevice() throws -> FileDescriptor {
-    var bytes = [UInt8](repeating: 0, count: 4096)
     var descriptors = ReceivedDescriptors()
+    hardware = MACAddress(try awaitAnswer(&descriptors))
+    guard let device = descriptors.popFirst(), hardware != nil else {
+      throw ServiceError("the process that sets a namespace up handed no device over")
+    }
+    return device
+  }
+
+  /// Has the interface be given its addresses.
+  mutating func configure(_ addresses: [InterfaceAddress]) throws {
+    try socket.descriptor.write(addresses.map(\.description).joined(separator: " "))
+    var descriptors = ReceivedDescriptors()
+    _ = try awaitAnswer(&descriptors)
+  }
+
+  /// Waits for an answer of the helper's and returns its words.
+  private mutating func awaitAnswer(_ descriptors: inout ReceivedDescriptors) throws -> String {
+    var bytes = [UInt8](repeating: 0, count: 4096)
     let count = try receive(&bytes, &descriptors)
-    if count > 0, bytes[0] == 0, let device = descriptors.popFirst() { return device }
+    let words = String(decoding: bytes[min(1, count)..<count], as: UTF8.self)
+    if count > 0, bytes[0] == 0 { return words }
     let status = try waitUntilExit()
-    guard count > 1 else { throw ServiceError("the process that sets a namespace up ended with \(status)") }
-    throw ServiceError(String(decoding: bytes[1..<count], as: UTF8.self))
+    throw ServiceError(count > 1 ? words : "the process that sets a namespace up ended with \(status)")
   }
 
   private func receive(_ bytes: inout [UInt8], _ descriptors: inout ReceivedDescriptors) throws(SystemError) -> Int {
@@ -52,5 +72,5 @@ struct NamespaceChild: ~Copyable {
   }
 
   /// Lets the helper become its command.
-  consuming func start() throws(SystemError) { try socket.descriptor.write("1") }
+  consuming func start() throws(SystemError) { try socket.descriptor.write("start") }
 }

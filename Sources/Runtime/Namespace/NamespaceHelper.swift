@@ -1,9 +1,17 @@
 import LinuxSystem
+import Primitives
 import RouteNetlink
 
-/// The helper process: it makes or enters a namespace, sets an interface up, and hands its device over.
+/// The helper process: it makes or enters a namespace, opens a device there, hands it over, and sets it up as an
+/// interface.
 ///
-/// It answers by one message on its socket: a zero and the device's descriptor, or a one and what went wrong in words.
+///     helper                                                            the one who serves
+///     0, the interface's hardware address, the device's descriptor  ->
+///                                                                   <-  the interface's addresses
+///     0                                                             ->
+///                                                                   <-  start, where there is a command
+///
+/// Each line is one message. In the place of either of its own the helper sends a one and what went wrong in words.
 public enum NamespaceHelper {
   /// Carries a request out, which ends this process or lets it become the command.
   /// - Returns: the status to exit with.
@@ -13,16 +21,36 @@ public enum NamespaceHelper {
       try socket.descriptor.setCloseOnExec()
       try socket.descriptor.setBlocking()
       let device = try request.target.map { try openDevice(in: $0, request.interface) } ?? makeNamespace(for: request)
-      try answer(0, "", descriptors: [device.take()], on: socket)
+      var routes = try RouteSocket()
+      guard let hardware = try routes.interface(named: request.interface.name)?.hardware else {
+        throw ServiceError("the interface \(request.interface.name) has no hardware address")
+      }
+      try answer(0, "\(hardware)", descriptors: [device.take()], on: socket)
+      guard let addresses = try hear(socket) else { return 1 }
+      try setUp(request.interface, addresses, &routes)
+      try answer(0, "", descriptors: [], on: socket)
     } catch {
       // Nobody is left to be told where this fails, too.
       do { try answer(1, "\(error)", descriptors: [], on: socket) } catch {}
       return 1
     }
     guard !request.command.isEmpty else { return 0 }
-    guard awaitStart(socket) else { return 1 }
+    guard isTold(socket) else { return 1 }
     return become(request.command)
   }
+
+  /// Gives the interface its addresses and switches it on.
+  private static func setUp(_ interface: InterfaceSettings, _ words: String, _ routes: inout RouteSocket) throws {
+    var interface = interface
+    interface.addresses = try words.split(separator: " ").map { word in
+      guard let address = InterfaceAddress(String(word)) else { throw ServiceError("'\(word)' is no address") }
+      return address
+    }
+    try routes.bringUpLoopback()
+    try routes.apply(try InterfaceControls.prepare(interface))
+  }
+
+  // MARK: Messages
 
   private static func answer(
     _ outcome: UInt8, _ text: String, descriptors: [Int32], on socket: borrowing Socket
@@ -30,6 +58,19 @@ public enum NamespaceHelper {
     let bytes = [outcome] + Array(text.utf8)
     _ = try socket.send(bytes.span, descriptors: descriptors)
     for descriptor in descriptors { _ = FileDescriptor(owning: descriptor) }
+  }
+
+  /// Waits for a message; nil where the one who would send it has gone.
+  private static func hear(_ socket: borrowing Socket) throws(SystemError) -> String? {
+    var bytes = [UInt8](repeating: 0, count: 256)
+    var space = bytes.mutableSpan
+    guard let count = try socket.descriptor.read(into: &space), count > 0 else { return nil }
+    return String(decoding: bytes.prefix(count), as: UTF8.self)
+  }
+
+  /// Waits until the network is served; false where the one who would serve it has gone.
+  private static func isTold(_ socket: borrowing Socket) -> Bool {
+    do throws(SystemError) { return try hear(socket) != nil } catch { return false }
   }
 
   // MARK: A namespace that there is
@@ -53,9 +94,6 @@ public enum NamespaceHelper {
     var outside = try RouteSocket()
     try outside.change(interface.name, .init(namespace: target.rawValue))
     try Namespace.enter(.network, target)
-    var inside = try RouteSocket()
-    try inside.bringUpLoopback()
-    try inside.apply(try InterfaceControls.prepare(interface))
     return device.detached()
   }
 
@@ -78,10 +116,7 @@ public enum NamespaceHelper {
   private static func makeNamespace(for request: NamespaceRequest) throws -> FileDescriptor {
     let isRoot = ProcessControl.effectiveUser == 0
     if isRoot { try Namespace.make([.network, .mounts]) } else { try makeUserNamespace() }
-    var routes = try RouteSocket()
-    try routes.bringUpLoopback()
     let device = try TAPDevice(name: request.interface.name)
-    try routes.apply(try InterfaceControls.prepare(request.interface))
     if !isRoot { try InterfaceControls.allowPing() }
     try Mounts.makePrivate()
     try NameServiceMounts.install(request.resolverConfiguration)
@@ -100,17 +135,6 @@ public enum NamespaceHelper {
 
   // MARK: The command
 
-  /// Waits until the network is served; false where the one who would serve it has gone.
-  private static func awaitStart(_ socket: borrowing Socket) -> Bool {
-    var bytes: [UInt8] = [0]
-    var space = bytes.mutableSpan
-    do throws(SystemError) {
-      return try socket.descriptor.read(into: &space) == 1
-    } catch {
-      return false
-    }
-  }
-
   /// Becomes the command; returns the status that a shell gives to one that it cannot start.
   private static func become(_ command: [String]) -> Int32 {
     do throws(SystemError) {
@@ -119,32 +143,5 @@ public enum NamespaceHelper {
       StandardStream.error.write("culvert: \(error)\n")
       return error.isNotFound ? 127 : 126
     }
-  }
-}
-
-/// What to do where a user may make no user namespaces.
-enum UserNamespaceAdvice {
-  /// The switches that may be off, and what each must be to be on.
-  private static let switches = [
-    (path: "/proc/sys/kernel/unprivileged_userns_clone", off: "0", advice: "sysctl kernel.unprivileged_userns_clone=1"),
-    (path: "/proc/sys/user/max_user_namespaces", off: "0", advice: "sysctl user.max_user_namespaces=15000"),
-    (
-      path: "/proc/sys/kernel/apparmor_restrict_unprivileged_userns", off: "1",
-      advice: "sysctl kernel.apparmor_restrict_unprivileged_userns=0"
-    ),
-  ]
-
-  /// One line about a user namespace that could not be made.
-  static func words(for error: SystemError) -> String {
-    let found = switches.first { item in
-      do throws(SystemError) {
-        let value = try FileDescriptor.contents(of: item.path, limit: 64)
-        return value.split(whereSeparator: \.isWhitespace).first.map(String.init) == item.off
-      } catch {
-        return false
-      }
-    }
-    let advice = found.map { "'\($0.advice)', as root, allows them" } ?? "this system or container forbids them"
-    return "a user may make no namespaces here: \(error.reason); \(advice), and as root none is needed"
   }
 }

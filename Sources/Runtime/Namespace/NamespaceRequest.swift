@@ -10,7 +10,7 @@ public struct NamespaceRequest: Hashable, Sendable {
   /// The number of the socket in the helper by which it answers. It is that of the socket here, which is none that the
   /// command was to inherit from whoever started us.
   public var socket: Int32 = -1
-  /// The interface.
+  /// The interface, whose addresses are told when it is there.
   public var interface: InterfaceSettings
   /// The file of the namespace to enter; nil for a new one.
   public var target: String?
@@ -31,7 +31,6 @@ public struct NamespaceRequest: Hashable, Sendable {
   var commandLine: [String] {
     var words = ["/proc/self/exe", Self.commandName, "--socket", "\(socket)", "--interface", interface.name]
     words += ["--mtu", "\(interface.mtu)"]
-    for address in interface.addresses { words += ["--address", "\(address)"] }
     for gateway in interface.gateways { words += ["--gateway", "\(gateway)"] }
     if let target { words += ["--target", target] }
     for server in nameServers { words += ["--name-server", "\(server)"] }

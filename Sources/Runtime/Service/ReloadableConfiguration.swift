@@ -63,7 +63,7 @@ extension NetworkLoop where Host: ~Copyable {
     }
     replaceForwards(old.forwards.flatMap(\.ports), by: new.forwards.flatMap(\.ports), new.ipv4?.firstLease)
     if let leases = new.ipv4?.staticLeases, leases != old.ipv4?.staticLeases {
-      change(.setStaticLeases(leases.map { StaticLease($0) }))
+      replaceStaticLeases(by: leases.map { StaticLease($0) })
     }
     if new.hostNames != old.hostNames { change(.setLocalNames(new.hostNames.map { LocalName($0) })) }
     let others = configuration.take(new)
@@ -87,6 +87,14 @@ extension NetworkLoop where Host: ~Copyable {
     } catch {
       logger.error("\(error)")
     }
+  }
+
+  /// Keeps other addresses for guests, but for those that somebody was given as this began.
+  private mutating func replaceStaticLeases(by leases: [StaticLease]) {
+    for lease in leases where stack.isAssignedElsewhere(lease) {
+      logger.error("the lease of \(lease.address) to \(lease.hardware) was left out: a namespace has the address")
+    }
+    change(.setStaticLeases(leases.filter { !stack.isAssignedElsewhere($0) }))
   }
 
   /// Carries out a command, of which the log tells.

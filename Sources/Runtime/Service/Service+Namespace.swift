@@ -16,6 +16,7 @@ extension Service {
       var helper = try NamespaceChild(setup.namespaceRequest(for: command))
       let device = try helper.takeDevice()
       var loop = try setup.makeLoop(links: [.descriptor(device.take())])
+      try setup.configure(&helper, on: &loop)
       var control = try setup.openControl()
       let pidFile = try setup.writePIDFile()
       try loop.adopt(Child(helper.takeProcess(), daemonizes: false))

@@ -1,4 +1,5 @@
 import Netstack
+import Primitives
 
 /// Why an instance could not be started or go on, in one line: what was tried, on what, and what to do.
 public struct ServiceError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -35,6 +36,8 @@ extension CommandError {
       "nothing is forwarded from \(place.words)"
     case .leaseRefused(let lease, let refusal):
       "the lease of \(lease.address) to \(lease.hardware) was left out: \(refusal.words)"
+    case .noAddress(let family):
+      "all \(family == .ipv4 ? "IPv4" : "IPv6") addresses that DHCP gives out are taken; serve fewer links"
     case .tableFull:
       "the table of flows is full"
     }

@@ -1,5 +1,7 @@
+import BasicContainers
 import Buffers
 import Configuration
+import HostSockets
 import Links
 import LinuxSystem
 import Netstack
@@ -7,14 +9,22 @@ import Primitives
 import RouteNetlink
 
 extension Setup {
-  /// Opens the links of the network, link `n` on port `n`.
-  func openLinks(_ addresses: [LinkAddress], registrar: EventRegistrar) throws -> LinkSet {
-    var links = LinkSet(first: try open(addresses[0], port: 0, registrar))
-    for port in addresses.indices.dropFirst() { links.append(try open(addresses[port], port: port, registrar)) }
+  /// Opens the links of the network, link `n` on port `n`. The interfaces of namespaces have no addresses yet; `helpers`
+  /// are the processes that give them some.
+  func openLinks(
+    _ addresses: [LinkAddress], registrar: EventRegistrar, _ helpers: inout UniqueArray<NamespaceChild>
+  ) throws -> LinkSet {
+    var links = LinkSet(first: try open(addresses[0], port: 0, registrar, &helpers))
+    for port in addresses.indices.dropFirst() {
+      links.append(try open(addresses[port], port: port, registrar, &helpers))
+    }
     return links
   }
 
-  private func open(_ address: LinkAddress, port number: Int, _ registrar: EventRegistrar) throws -> Link {
+  private func open(
+    _ address: LinkAddress, port number: Int, _ registrar: EventRegistrar,
+    _ helpers: inout UniqueArray<NamespaceChild>
+  ) throws -> Link {
     let (port, now) = (PortID(rawValue: UInt16(number)), MonotonicClock.now)
     switch address {
     case .descriptor(let number) where TAPDevice.isDevice(number):
@@ -22,7 +32,7 @@ extension Setup {
     case .device(let name):
       return Link(try openDevice(name), port: port, registrar: registrar, at: now)
     case .namespace(let place, let interface):
-      return Link(try openDevice(interface, in: place), port: port, registrar: registrar, at: now)
+      return Link(try openDevice(interface, in: place, &helpers), port: port, registrar: registrar, at: now)
     case .listenUnix, .listenTCP, .connectUnix, .connectTCP, .descriptor:
       guard let endpoint = StreamEndpoint(address) else { preconditionFailure("no stream: \(address)") }
       return try Link(endpoint, port: port, registrar: registrar, at: now)
@@ -76,27 +86,34 @@ extension Setup {
   // MARK: A device of another namespace
 
   /// Makes a device in another namespace.
-  private func openDevice(_ name: String, in place: NamespacePlace) throws -> TAPDevice {
+  private func openDevice(
+    _ name: String, in place: NamespacePlace, _ helpers: inout UniqueArray<NamespaceChild>
+  ) throws -> TAPDevice {
     var request = NamespaceRequest(interface: interface(named: name))
     request.target = place.path
     var helper = try NamespaceChild(request)
     let device = try helper.takeDevice()
-    try helper.finish()
+    helpers.append(helper)
     return try TAPDevice(attached: device, offloads: .init(options.offload))
   }
 
-  /// What a guest's interface is given: the network's first address and its gateway, in each family.
-  func interface(named name: String) -> InterfaceSettings {
-    var settings = InterfaceSettings(name: name, mtu: network.mtu)
-    if let ipv4 = network.ipv4 {
-      settings.addresses.append(InterfaceAddress(IPAddress(ipv4.firstLease), prefixLength: ipv4.prefix.length))
-      settings.gateways.append(IPAddress(ipv4.gateway))
-    }
-    if let ipv6 = network.ipv6 {
-      settings.addresses.append(InterfaceAddress(IPAddress(ipv6.firstAddress), prefixLength: ipv6.prefix.length))
-      settings.gateways.append(IPAddress(ipv6.gateway))
-    }
-    return settings
+  /// What a namespace's interface is given, but for its addresses: the gateway in each family.
+  private func interface(named name: String) -> InterfaceSettings {
+    InterfaceSettings(
+      name: name, mtu: network.mtu,
+      gateways: [network.ipv4.map { IPAddress($0.gateway) }, network.ipv6.map { IPAddress($0.gateway) }]
+        .compactMap { $0 })
+  }
+
+  /// Gives a namespace's interface the addresses that DHCP would give out next, which are its own from now on.
+  func configure(_ helper: inout NamespaceChild, on loop: inout NetworkLoop<KernelSockets>) throws {
+    guard let hardware = helper.hardware else { preconditionFailure("the device was not taken") }
+    let addresses = try loop.assignAddresses(to: hardware)
+    try helper.configure(
+      addresses.map { address in
+        let length = address.family == .ipv4 ? network.ipv4?.prefix.length : network.ipv6?.prefix.length
+        return InterfaceAddress(address, prefixLength: length ?? 0)
+      })
   }
 
   /// What a helper is asked for that starts `command` in a new namespace.

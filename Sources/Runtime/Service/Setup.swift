@@ -1,3 +1,4 @@
+import BasicContainers
 import Buffers
 import Configuration
 import HostSockets
@@ -50,7 +51,8 @@ struct Setup: ~Copyable {
     // Before all that starts threads: threads that are started later block what this thread blocks.
     let signals = try SignalQueue(takingSignals ? Signals.all : [])
     let queue = try EventQueue()
-    let links = try openLinks(addresses, registrar: queue.registrar)
+    var helpers = UniqueArray<NamespaceChild>()
+    let links = try openLinks(addresses, registrar: queue.registrar, &helpers)
     let samba = try network.smbShare.map { try SambaServer(sharing: $0.folder) }
     let services = GuestServices(network, smbCommand: samba?.command ?? [])
     var settings = NetworkSettings(network)
@@ -65,6 +67,10 @@ struct Setup: ~Copyable {
       stack: stack, links: links, queue: queue, signals: signals, mailbox: try Mailbox(), logger: logger)
     for forward in network.forwards.flatMap(\.ports) { try loop.open(forward, firstLease: network.ipv4?.firstLease) }
     if let path = options.leaseFile { try loop.keepLeases(in: path) }
+    for index in 0..<helpers.count {
+      try configure(&helpers[index], on: &loop)
+      try helpers[index].finish()
+    }
     if network.upstreamResolvers.isEmpty {
       try loop.followHostResolvers()
     } else {
