@@ -41,6 +41,14 @@ public struct VirtualNetwork: Hashable, Sendable {
   /// From whom datagrams reach a guest's port that has sent some.
   public var udpFiltering: UDPFilteringOption
 
+  /// The domains that a resolver searches which is told all that DHCP tells: the guests' own, then the others. What is no
+  /// domain name, as an option of DHCP may be, is left out.
+  public var resolverDomains: [String] {
+    ([domainName] + searchDomains.filter { $0 != domainName }).filter { domain in
+      domain.isDomainName && !domain.contains { $0.isWhitespace }
+    }
+  }
+
   /// What may be asked for as the MTU: from what every IPv4 host must accept (RFC 791 section 3.1) to what fits one
   /// frame of every link.
   public static let mtuRange = 576...65_520

@@ -228,6 +228,20 @@ struct VirtualNetworkTests {
     #expect(network.settings.contains { $0.name == "bootfile-param" && $0.value == .list(options.bootfileParam) })
   }
 
+  @Test func `a resolver searches the guests' domain first, once, and no text that is none`() throws {
+    func searched(_ domain: String?, _ others: String...) throws -> [String] {
+      var options = NetworkOptions()
+      options.domainname = domain
+      options.dnssearch = others
+      return try VirtualNetwork(options).resolverDomains
+    }
+    #expect(try searched(nil) == [])
+    #expect(try searched("a.test") == ["a.test"])
+    #expect(try searched("a.test", "b.test", "a.test") == ["a.test", "b.test"])
+    #expect(try searched("two words", "b.test", "c\nnameserver") == ["b.test"])
+    #expect(try searched("a..test") == [])
+  }
+
   @Test func `the resolver may lie outside the network`() throws {
     var options = NetworkOptions()
     options.dns = "192.0.2.53"

@@ -121,7 +121,7 @@ extension Setup {
     var request = NamespaceRequest(interface: interface(named: LinkAddress.defaultInterface))
     request.nameServers = [network.ipv4.map { IPAddress($0.resolver) }, network.ipv6.map { IPAddress($0.resolver) }]
       .compactMap { $0 }
-    request.searchDomains = network.searchDomains
+    request.searchDomains = network.resolverDomains
     request.command = command
     return request
   }

@@ -151,6 +151,18 @@ extension SystemTests {
       }
     }
 
+    @Test func `the guests' domain is searched, too, and first`() throws {
+      func searched(_ options: String...) throws -> [Substring] {
+        let result = try run(.nobody, "grep search /etc/resolv.conf || true", options: options)
+        return result.output.split(separator: "\n")
+      }
+      #expect(try searched() == [])
+      #expect(try searched("--domainname", "a.test") == ["search a.test"])
+      #expect(
+        try searched("--dnssearch", "b.test", "--dnssearch", "a.test", "--domainname", "a.test")
+          == ["search a.test b.test"])
+    }
+
     @Test(arguments: ["rm /etc/resolv.conf", ":"])
     func `links in etc lead where they led, and no folder of the host's need be writable`(change: String) throws {
       let prepare = """
