@@ -23,13 +23,16 @@ public enum LinkAddress: Hashable, Sendable {
 public enum NamespacePlace: Hashable, Sendable, CustomStringConvertible {
   /// The one that a process is in.
   case process(Int32)
-  /// A file that stands for one, such as /run/netns/NAME.
+  /// The one of a name, as `ip netns` knows it.
+  case name(String)
+  /// A file that stands for one.
   case path(String)
 
   /// The file that stands for it.
   public var path: String {
     switch self {
     case .process(let number): "/proc/\(number)/ns/net"
+    case .name(let name): "/run/netns/\(name)"
     case .path(let path): path
     }
   }
@@ -38,6 +41,7 @@ public enum NamespacePlace: Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .process(let number): "\(number)"
+    case .name(let name): name
     case .path(let path): path
     }
   }
@@ -46,7 +50,7 @@ public enum NamespacePlace: Hashable, Sendable, CustomStringConvertible {
 extension LinkAddress: CustomStringConvertible {
   /// What links are understood, for messages.
   public static let syntax =
-    "unix:PATH, tcp:HOST:PORT, connect:unix:PATH, connect:tcp:HOST:PORT, tap:NAME, netns:PID|PATH or fd:N"
+    "unix:PATH, tcp:HOST:PORT, connect:unix:PATH, connect:tcp:HOST:PORT, tap:NAME, netns:PID|NAME|PATH or fd:N"
 
   /// The name of the interface in a namespace unless given.
   public static let defaultInterface = "tap0"
@@ -125,9 +129,12 @@ extension LinkAddress: CustomStringConvertible {
       name = try interface(String(option.dropFirst(7)), in: text)
     }
     guard !parts[0].isEmpty, !parts[0].utf8.contains(0) else {
-      throw ConfigurationError(text, "the number of a process or the path of a namespace belongs after 'netns:'")
+      throw ConfigurationError(
+        text, "the number of a process, or the name or path of a namespace, belongs after 'netns:'")
     }
-    guard let number = Int32(parts[0]) else { return .namespace(.path(parts[0]), interface: name) }
+    guard let number = Int32(parts[0]) else {
+      return .namespace(parts[0].contains("/") ? .path(parts[0]) : .name(parts[0]), interface: name)
+    }
     guard number > 0 else { throw ConfigurationError(text, "a process has a number above 0") }
     return .namespace(.process(number), interface: name)
   }

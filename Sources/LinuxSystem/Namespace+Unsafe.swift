@@ -108,6 +108,12 @@ extension SystemError {
   /// Whether there is no file of the name.
   public var isNotFound: Bool { number == ENOENT || number == ENOTDIR }
 
+  /// Whether there is no device behind a file of that kind.
+  public var isWithoutDevice: Bool { number == ENODEV || number == ENXIO }
+
+  /// Whether something of the name is there already.
+  public var isTaken: Bool { number == EEXIST }
+
   /// Whether the user, or how something is mounted, is in the way.
   public var isForbidden: Bool { number == EACCES || number == EPERM || number == EROFS }
 

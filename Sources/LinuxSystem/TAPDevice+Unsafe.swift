@@ -32,6 +32,9 @@ public struct TAPDevice: ~Copyable, Sendable {
   /// The longest name of an interface, in bytes (IFNAMSIZ less the final zero).
   public static let longestName = 15
 
+  /// The file by which the kernel makes devices.
+  public static let path = "/dev/net/tun"
+
   /// The queue's descriptor, which never waits.
   public let descriptor: FileDescriptor
   /// The interface's name, in the namespace that it was made in.
@@ -53,7 +56,7 @@ public struct TAPDevice: ~Copyable, Sendable {
     guard name.utf8.count <= Self.longestName && !name.isEmpty && !name.utf8.contains(0) else {
       throw SystemError(EINVAL, "name a TAP device", name)
     }
-    let device = try FileDescriptor.open(device: "/dev/net/tun")
+    let device = try FileDescriptor.open(device: Self.path)
     var request = clinux_interface_request()
     // SAFETY: the name was checked to fit with a zero behind it.
     unsafe withUnsafeMutableBytes(of: &request.name) { unsafe $0.copyBytes(from: name.utf8) }

@@ -17,7 +17,7 @@ struct ServeCommand: ParsableCommand {
         connect:unix:PATH        connect to where QEMU listens ('server=on')
         connect:tcp:HOST:PORT    the same by TCP
         tap:NAME                 a TAP device, which is made if there is none; see --mode
-        netns:PID|PATH[,ifname=tap0]
+        netns:PID|NAME|PATH[,ifname=tap0]
                                  a TAP device that is made in another network namespace and set up for its \
       programs; the service ends with the namespace
         fd:N                     an inherited descriptor: a stream, connected or listening, or a TAP device

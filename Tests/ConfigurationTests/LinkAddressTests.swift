@@ -15,11 +15,18 @@ struct LinkAddressTests {
     ("tap:tap0", .device(name: "tap0")),
     ("netns:4711", .namespace(.process(4711), interface: "tap0")),
     ("netns:/run/netns/a:b", .namespace(.path("/run/netns/a:b"), interface: "tap0")),
-    ("netns:relative,ifname=eth0", .namespace(.path("relative"), interface: "eth0")),
+    ("netns:./relative,ifname=eth0", .namespace(.path("./relative"), interface: "eth0")),
+    ("netns:blue", .namespace(.name("blue"), interface: "tap0")),
   ])
   func `a link is read and written`(text: String, link: LinkAddress) throws {
     #expect(try LinkAddress(text) == link)
     #expect(link.description == text)
+  }
+
+  @Test func `a namespace is found by its process, by its name among those of 'ip netns', or by its path`() {
+    #expect(NamespacePlace.process(4711).path == "/proc/4711/ns/net")
+    #expect(NamespacePlace.name("blue").path == "/run/netns/blue")
+    #expect(NamespacePlace.path("./blue").path == "./blue")
   }
 
   @Test func `localhost is the IPv4 loopback`() throws {
@@ -41,7 +48,7 @@ struct LinkAddressTests {
       "tap:sixteen-letters-",
       "tap:sixteen-letters-: the name of an interface has 1 to 15 bytes, without spaces, '/' and ':'"
     ),
-    ("netns:", "netns:: the number of a process or the path of a namespace belongs after 'netns:'"),
+    ("netns:", "netns:: the number of a process, or the name or path of a namespace, belongs after 'netns:'"),
     ("netns:0", "netns:0: a process has a number above 0"),
     (
       "netns:1,mtu=9", "netns:1,mtu=9: 'mtu=9' is not understood; 'ifname=NAME' may stand behind the namespace"

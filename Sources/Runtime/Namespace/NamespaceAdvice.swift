@@ -1,7 +1,31 @@
 import LinuxSystem
 
-/// What to do where a user may make no user namespaces.
-enum UserNamespaceAdvice {
+/// What stands in the way of a namespace's network, and what to do about it: one line each.
+enum NamespaceAdvice {
+  /// About a namespace that this user may not enter.
+  static func words(forForbidden path: String, _ error: SystemError) -> String {
+    "the network namespace at \(path) belongs to somebody else: \(error.reason); try as root"
+  }
+
+  /// About an interface whose name is taken.
+  static func words(forTaken name: String, in path: String) -> String {
+    "the network namespace at \(path) has an interface '\(name)' already; give another name behind it, ',ifname=NAME'"
+  }
+
+  /// About a TAP device that could not be opened.
+  static func words(forDevice error: SystemError) -> String {
+    guard error.subject == TAPDevice.path else { return "\(error)" }
+    let container = "or a container's option '--device \(TAPDevice.path)'"
+    if error.isNotFound || error.isWithoutDevice {
+      return "there is no \(TAPDevice.path): \(error.reason); 'modprobe tun', as root, makes it, \(container)"
+    }
+    guard error.isForbidden else { return "\(error)" }
+    return "\(TAPDevice.path) may not be opened: \(error.reason); 'chmod 666 \(TAPDevice.path)', as root, allows it, "
+      + container
+  }
+
+  // MARK: User namespaces
+
   /// The switches that may be off, and what each must be to be on.
   private static let switches = [
     (path: "/proc/sys/kernel/unprivileged_userns_clone", off: "0", advice: "sysctl kernel.unprivileged_userns_clone=1"),
@@ -12,8 +36,8 @@ enum UserNamespaceAdvice {
     ),
   ]
 
-  /// One line about a user namespace that could not be made.
-  static func words(for error: SystemError) -> String {
+  /// About a user namespace that could not be made.
+  static func words(forUserNamespace error: SystemError) -> String {
     let found = switches.first { item in
       do throws(SystemError) {
         let value = try FileDescriptor.contents(of: item.path, limit: 64)

@@ -81,30 +81,45 @@ public enum NamespaceHelper {
     do throws(SystemError) {
       target = try FileDescriptor.open(reading: path)
     } catch {
-      throw ServiceError("there is no network namespace at \(path): \(error.reason)")
+      throw ServiceError(
+        error.isForbidden
+          ? NamespaceAdvice.words(forForbidden: path, error)
+          : "there is no network namespace at \(path): \(error.reason)")
     }
     guard Namespace.isOne(target, of: .network) else {
       throw ServiceError("\(path) is no network namespace; give a process's number, or a file as of 'ip netns add'")
     }
-    try enterOwner(of: target)
-    // A descriptor of /dev/net/tun keeps the namespace alive in which it was opened. This one is nobody's, so that the
-    // device goes with the namespace that it is moved to, and tells so.
-    try Namespace.make([.network])
-    let device = try TAPDevice(name: interface.name)
+    do throws(SystemError) {
+      try enterOwner(of: target)
+      // A descriptor of /dev/net/tun keeps the namespace alive in which it was opened. This one is nobody's, so that the
+      // device goes with the namespace that it is moved to, and tells so.
+      try Namespace.make([.network])
+    } catch {
+      throw ServiceError(error.isForbidden ? NamespaceAdvice.words(forForbidden: path, error) : "\(error)")
+    }
+    let device = try openDevice(named: interface.name)
     var outside = try RouteSocket()
-    try outside.change(interface.name, .init(namespace: target.rawValue))
+    do throws(RouteError) {
+      try outside.change(interface.name, .init(namespace: target.rawValue))
+    } catch {
+      throw ServiceError(
+        error.error.isTaken ? NamespaceAdvice.words(forTaken: interface.name, in: path) : "\(error)")
+    }
     try Namespace.enter(.network, target)
     return device.detached()
   }
 
-  /// Takes the rights over a namespace that another user namespace of this user's has.
-  private static func enterOwner(of target: borrowing FileDescriptor) throws {
-    let owner: FileDescriptor
+  private static func openDevice(named name: String) throws(ServiceError) -> TAPDevice {
     do throws(SystemError) {
-      owner = try Namespace.owner(of: target)
+      return try TAPDevice(name: name)
     } catch {
-      throw ServiceError("the network namespace belongs to somebody else: \(error.reason); try as root")
+      throw ServiceError(NamespaceAdvice.words(forDevice: error))
     }
+  }
+
+  /// Takes the rights over a namespace that another user namespace of this user's has.
+  private static func enterOwner(of target: borrowing FileDescriptor) throws(SystemError) {
+    let owner = try Namespace.owner(of: target)
     let own = try FileDescriptor.open(reading: "/proc/self/ns/user")
     let isOwn = try FileIdentity(descriptor: owner.rawValue) == FileIdentity(descriptor: own.rawValue)
     if !isOwn { try Namespace.enter(.users, owner) }
@@ -116,7 +131,7 @@ public enum NamespaceHelper {
   private static func makeNamespace(for request: NamespaceRequest) throws -> FileDescriptor {
     let isRoot = ProcessControl.effectiveUser == 0
     if isRoot { try Namespace.make([.network, .mounts]) } else { try makeUserNamespace() }
-    let device = try TAPDevice(name: request.interface.name)
+    let device = try openDevice(named: request.interface.name)
     if !isRoot { try InterfaceControls.allowPing() }
     try Mounts.makePrivate()
     try NameServiceMounts.install(request.resolverConfiguration)
@@ -129,7 +144,7 @@ public enum NamespaceHelper {
       try Namespace.make([.users, .network, .mounts])
       try Namespace.mapRoot(toUser: user, group: group)
     } catch {
-      throw ServiceError(UserNamespaceAdvice.words(for: error))
+      throw ServiceError(NamespaceAdvice.words(forUserNamespace: error))
     }
   }
 

@@ -60,6 +60,8 @@ extension Setup {
       device = try open(name)
     } catch  where error.isBusy {
       throw ServiceError(DeviceChoice(options.mode, name: name, isHeld: true).refusal ?? "\(error)")
+    } catch  where error.subject == TAPDevice.path {
+      throw ServiceError("cannot use tap:\(name): \(NamespaceAdvice.words(forDevice: error))")
     } catch {
       throw ServiceError("cannot use tap:\(name): \(error.reason); \(Self.advice(for: name, exists: found != nil))")
     }
@@ -89,6 +91,11 @@ extension Setup {
   private func openDevice(
     _ name: String, in place: NamespacePlace, _ helpers: inout UniqueArray<NamespaceChild>
   ) throws -> TAPDevice {
+    if case .name(let name) = place, !FileSystem.exists(place.path) {
+      throw ServiceError(
+        "there is no network namespace '\(name)', which would be \(place.path); "
+          + "give a process's number, a name of 'ip netns list', or a path with a '/' in it")
+    }
     var request = NamespaceRequest(interface: interface(named: name))
     request.target = place.path
     var helper = try NamespaceChild(request)

@@ -191,6 +191,21 @@ extension SystemTests {
 
     // MARK: What is not allowed
 
+    @Test(arguments: User.allCases)
+    func `a device file that may not be opened, or is not there, is told with what to do`(user: User) throws {
+      let missing = try run(user, "true", prepare: "umount /dev/net/tun; mount -t tmpfs none /dev/net")
+      #expect(missing.exit == .status(1))
+      #expect(missing.errors.hasPrefix("culvert: there is no /dev/net/tun: No such file or directory; 'modprobe tun'"))
+      guard user == .nobody else { return }
+      let closed = try run(user, "true", prepare: "chmod 600 /mnt/tun")
+      #expect(closed.exit == .status(1))
+      #expect(
+        closed.errors.hasPrefix(
+          "culvert: /dev/net/tun may not be opened: Permission denied; 'chmod 666 /dev/net/tun', as root, allows it"),
+        "\(closed.errors)")
+      #expect(closed.errors.split(separator: "\n").count == 1)
+    }
+
     @Test func `where users may make no namespaces one line says how to allow them`() throws {
       // In a user namespace of the test's own, whose switch is no one else's.
       let program = try Program([

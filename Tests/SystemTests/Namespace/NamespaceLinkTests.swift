@@ -194,9 +194,7 @@ extension SystemTests {
     @Test func `a bridge's port, and a device that another process holds, are refused, and told what to do`() throws {
       let namespace = try NetworkNamespace()
       func refusal(_ words: String...) throws -> String {
-        let program = try Program(namespace.launcher + [Requirement.culvertPath, "serve"] + words)
-        #expect(try program.waitForExit(seconds: 5) == .status(1))
-        return try program.errors.textAtEnd(seconds: 5)
+        try self.refusal(words, launcher: namespace.launcher)
       }
       try namespace.run(
         "ip tuntap add port0 mode tap; ip link add bridge0 type bridge; ip link set port0 master bridge0")
@@ -209,16 +207,73 @@ extension SystemTests {
       #expect(try refusal("tap:lo").contains("cannot use tap:lo: Invalid argument"))
     }
 
+    @Test func `a namespace is found by its name, and a name that none has is told with what is accepted`() throws {
+      let namespace = try NetworkNamespace()
+      let culvert = try serve("netns:\(namespace.name)")
+      try namespace.run("ping -c 1 -W 5 10.0.2.2")
+      #expect(try culvert.isRunning)
+      let errors = try refusal(["netns:no-such-name"])
+      #expect(errors.contains("there is no network namespace 'no-such-name', which would be /run/netns/no-such-name; "))
+      #expect(errors.contains("a process's number, a name of 'ip netns list', or a path with a '/' in it"))
+    }
+
+    /// What a link that cannot be served has to say: one line, behind it the status of such.
+    func refusal(_ links: [String], launcher: [String] = []) throws -> String {
+      let program = try Program(launcher + [Requirement.culvertPath, "serve"] + links)
+      #expect(try program.waitForExit(seconds: 5) == .status(1))
+      let errors = try program.errors.textAtEnd(seconds: 5)
+      #expect(errors.split(separator: "\n").count == 1, "\(errors)")
+      return errors
+    }
+
+    @Test func `an interface that is there already is told, and another name is as good`() throws {
+      let namespace = try NetworkNamespace()
+      try namespace.run("ip tuntap add tap0 mode tap")
+      let errors = try refusal(["netns:\(namespace.name)"])
+      #expect(errors.contains("has an interface 'tap0' already; give another name behind it, ',ifname=NAME'"))
+      let culvert = try serve("netns:\(namespace.name),ifname=tap1")
+      try namespace.run("ping -c 1 -W 5 10.0.2.2")
+      #expect(try culvert.isRunning)
+    }
+
+    @Test func `somebody else's namespace is told as such, whether its file may be read or not`() throws {
+      let namespace = try NetworkNamespace()
+      let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+      for (link, path) in [
+        ("netns:\(namespace.name)", "/run/netns/\(namespace.name)"),
+        ("netns:\(ProcessControl.processID)", "/proc/\(ProcessControl.processID)/ns/net"),
+      ] {
+        let errors = try refusal([link], launcher: nobody)
+        #expect(errors.contains("the network namespace at \(path) belongs to somebody else: "), "\(errors)")
+        #expect(errors.contains("; try as root"))
+      }
+    }
+
+    @Test(arguments: [
+      "there is no /dev/net/tun: No such file or directory; 'modprobe tun', as root, makes it, or a container's option",
+      "there is no /dev/net/tun: No such device; 'modprobe tun'",
+    ])
+    func `a system without TAP devices is told what to do`(words: String) throws {
+      let namespace = try NetworkNamespace()
+      // No driver has the other number.
+      let node = words.contains("device;") ? "mknod /dev/net/tun c 10 254" : ":"
+      let launcher = [
+        "unshare", "--mount", "bash", "-c",
+        "mount --make-rprivate / && mount -t tmpfs none /dev/net && \(node) && exec \"$@\"", "bash",
+      ]
+      let errors = try refusal(["netns:\(namespace.name)"], launcher: launcher)
+      #expect(errors.contains(words), "\(errors)")
+      #expect(try refusal(["tap:tap9"], launcher: launcher).contains(words))
+    }
+
     @Test(arguments: [
       ("netns:1000000000", "there is no network namespace at /proc/1000000000/ns/net: No such file or directory"),
       ("netns:/etc/passwd", "/etc/passwd is no network namespace"),
       ("netns:/nowhere", "there is no network namespace at /nowhere: No such file or directory"),
     ])
     func `what is no namespace is told in one line`(link: String, words: String) throws {
-      let program = try Program([Requirement.culvertPath, "serve", link])
-      #expect(try program.waitForExit(seconds: 5) == .status(1))
-      let errors = try program.errors.textAtEnd(seconds: 5)
-      #expect(errors.contains(words) && errors.split(separator: "\n").count == 1, "\(errors)")
+      let errors = try refusal([link])
+      #expect(errors.contains(words), "\(errors)")
     }
 
     @Test func `an idle namespace wakes nobody`() throws {
