@@ -1,5 +1,5 @@
 /// A port of the virtual network: the place where one link, and behind it usually one guest, is attached.
-public struct PortID: RawRepresentable, Hashable, Sendable {
+public struct PortID: RawRepresentable, Hashable, Sendable, BitwiseCopyable {
   /// The port's index, counted from 0.
   public let rawValue: UInt16
 
@@ -12,7 +12,7 @@ public struct PortID: RawRepresentable, Hashable, Sendable {
 }
 
 /// What is known of a frame's transport checksum.
-public enum ChecksumState: Hashable, Sendable {
+public enum ChecksumState: Hashable, Sendable, BitwiseCopyable {
   /// Nobody has looked: the receiver verifies it, the sender has written it in full.
   case unverified
   /// A trusted party (the kernel's TAP) has verified it.
@@ -23,9 +23,9 @@ public enum ChecksumState: Hashable, Sendable {
 }
 
 /// A frame that stands for several segments, to be cut by whoever needs them apart.
-public struct Segmentation: Hashable, Sendable {
+public struct Segmentation: Hashable, Sendable, BitwiseCopyable {
   /// Which protocol's segments the frame stands for.
-  public enum Kind: Sendable { case tcp4, tcp6, udp }
+  public enum Kind: Sendable, BitwiseCopyable { case tcp4, tcp6, udp }
 
   /// The protocol of the segments.
   public var kind: Kind
@@ -76,7 +76,7 @@ public struct LinkOffloads: OptionSet, Hashable, Sendable {
 }
 
 /// What travels with a frame: where it came from or goes to, its lengths and its offloads.
-public struct FrameDescriptor: Hashable, Sendable {
+public struct FrameDescriptor: Hashable, Sendable, BitwiseCopyable {
   /// The port the frame came in by, or goes out by.
   public var port: PortID
   /// Bytes of the frame that lie in the contiguous header part, from the first byte of the Ethernet header.

@@ -26,6 +26,8 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var offload = OffloadOption.all
   /// How long events are looked for before sleeping while much is on its way, in microseconds; 0 for not at all.
   public var busyPoll = 0
+  /// How many queues each TAP device has, and as many threads serve them.
+  public var queues = 1
   /// The MTU of a network whose options say nothing of it, in bytes.
   public var defaultMTU = 65_520
 
@@ -44,6 +46,20 @@ extension ServiceOptions {
       throw ConfigurationError(path, "'\(text)' is out of range; give 0 to 1000 microseconds")
     }
     return microseconds
+  }
+
+  /// Reads how many queues a TAP device is to have. More than these share one guest's work no better.
+  public static func queues(_ text: String, _ path: String) throws(ConfigurationError) -> Int {
+    guard let count = Int(text), (1...16).contains(count) else {
+      throw ConfigurationError(path, "'\(text)' is out of range; give 1 to 16")
+    }
+    return count
+  }
+
+  /// Refuses several queues for links that have but one.
+  public func checkQueues(of links: [LinkAddress]) throws(ConfigurationError) {
+    guard queues > 1, let other = links.first(where: { !$0.isDevice }) else { return }
+    throw ConfigurationError("queues", "\(other) has one queue; give tap:NAME or netns:PLACE, or leave it out")
   }
 
   /// Fills in what the links of a network say of what its options leave open.

@@ -25,6 +25,16 @@ public struct FrameReceiver: ~Copyable {
 
     /// All zero.
     public init() {}
+
+    /// Adds the counts of another queue of the same link.
+    public mutating func add(_ other: Counters) {
+      readCalls += other.readCalls
+      byteCount += other.byteCount
+      frameCount += other.frameCount
+      emptyFrameCount += other.emptyFrameCount
+      oversizedFrameCount += other.oversizedFrameCount
+      unknownHeaderCount += other.unknownHeaderCount
+    }
   }
 
   /// The port the frames come in by.

@@ -25,6 +25,15 @@ public struct FrameTransmitter: ~Copyable {
 
     /// All zero.
     public init() {}
+
+    /// Adds the counts of another queue of the same link.
+    public mutating func add(_ other: Counters) {
+      writeCalls += other.writeCalls
+      byteCount += other.byteCount
+      frameCount += other.frameCount
+      droppedFrameCount += other.droppedFrameCount
+      refusedFrameCount += other.refusedFrameCount
+    }
   }
 
   /// What came of writing.

@@ -29,6 +29,7 @@ struct CheckCommand: ParsableCommand {
     var options = try process.options(network: network, defaultLevel: .info)
     let links = try (options.links + links).map { text throws(ConfigurationError) in try LinkAddress(text) }
     options.adoptDefaults(of: links)
+    try options.checkQueues(of: links)
     let network = try options.checkedNetwork
     var settings: [(name: String, value: SettingValue)] = [("link", .list(links.map(\.description)))]
     settings += network.settings
@@ -39,6 +40,7 @@ struct CheckCommand: ParsableCommand {
     }
     settings.append(("mode", .text(options.mode.rawValue)))
     settings.append(("busy-poll", .number(options.busyPoll)))
+    settings.append(("queues", .number(options.queues)))
     settings.append(("log-level", .text(options.logLevel.rawValue)))
     StandardStream.output.write(settings.map { "\($0) = \($1)\n" }.joined())
   }

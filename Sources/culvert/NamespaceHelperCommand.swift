@@ -12,6 +12,7 @@ struct NamespaceHelperCommand: ParsableCommand {
   @Option var socket: Int32
   @Option var interface: String
   @Option var mtu: Int
+  @Option var queues: Int
   @Option(transform: readAddress) var gateway: [IPAddress] = []
   @Option var target: String?
   @Option(transform: readAddress) var nameServer: [IPAddress] = []
@@ -19,7 +20,8 @@ struct NamespaceHelperCommand: ParsableCommand {
   @Argument(parsing: .postTerminator) var command: [String] = []
 
   func run() throws {
-    var request = NamespaceRequest(interface: InterfaceSettings(name: interface, mtu: mtu, gateways: gateway))
+    var request = NamespaceRequest(
+      interface: InterfaceSettings(name: interface, mtu: mtu, gateways: gateway), queues: queues)
     request.socket = socket
     request.target = target
     request.nameServers = nameServer

@@ -61,6 +61,13 @@ struct ProcessArguments: ParsableArguments {
   var busyPoll: String?
 
   @Option(
+    name: .customLong("queues"),
+    help: ArgumentHelp(
+      "How many queues each TAP device has, 1 to 16; a thread serves each, and a guest's connections are spread over "
+        + "them (default: 1).", valueName: "n"))
+  var queues: String?
+
+  @Option(
     name: .customLong("peek"),
     help: ArgumentHelp(
       "How to look at a socket's data beyond what was looked at: offset, skip or automatic.", visibility: .hidden))
@@ -90,6 +97,8 @@ struct ProcessArguments: ParsableArguments {
     options.offload = offload
     let given = try busyPoll.map { text throws(ConfigurationError) in try ServiceOptions.busyPoll(text, "busy-poll") }
     options.busyPoll = given ?? file?.busyPoll ?? 0
+    let count = try queues.map { text throws(ConfigurationError) in try ServiceOptions.queues(text, "queues") }
+    options.queues = count ?? file?.queues ?? 1
     return options
   }
 }

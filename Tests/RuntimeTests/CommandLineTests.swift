@@ -42,6 +42,9 @@ struct CommandLineTests {
       "culvert: cannot start culvert-has-no-such-program: No such file or directory\n"
     ),
     (["run", "--", "qemu-system-x86_64", "-netdev", "tap,id=net0"], "--netdev-id"),
+    (["run", "--queues", "2", "--", "qemu-system-x86_64"], "the link of 'run' has one queue; leave --queues out"),
+    (["serve", "--queues", "17", "tap:tap0"], "queues: '17' is out of range; give 1 to 16"),
+    (["check", "--queues", "2", "tap:tap0", "unix:s"], "queues: unix:s has one queue; give tap:NAME or netns:PLACE"),
   ])
   func `what cannot be done is told in one line with status 1`(arguments: [String], part: String) throws {
     let (text, exit) = try run(arguments)

@@ -44,6 +44,7 @@ struct ConfigurationFileTests {
     ("ipv4 = 3", "f: ipv4: '3' is not on or off"),
     ("log-level = \"loud\"", "f: log-level: 'loud' is not one of error, warning, info, debug, trace"),
     ("mode = \"both\"", "f: mode: 'both' is not one of auto, user, bridge"),
+    ("queues = 0", "f: queues: '0' is out of range; give 1 to 16"),
     ("busy-poll = 1001", "f: busy-poll: '1001' is out of range; give 0 to 1000 microseconds"),
     ("[network]\nnet = \"10.0.0.0/8\"", "f: network: a table is not wanted here"),
     ("hostfwd = [[\"a\"]]", "f: hostfwd: an array in an array means nothing here"),

@@ -1,3 +1,4 @@
+import BasicContainers
 import Configuration
 import Glibc
 import LinuxSystem
@@ -23,22 +24,26 @@ final class ControlBench {
     init(_ loop: consuming CompanionLoop) { self.loop = consume loop }
   }
 
-  init(networks names: [String] = ["net0"], _ options: ServiceOptions = ServiceOptions(), in folder: String) throws {
+  init(
+    networks names: [String] = ["net0"], loops loopCount: Int = 1, _ options: ServiceOptions = ServiceOptions(),
+    in folder: String
+  ) throws {
     self.folder = folder
     address = try ControlAddress("unix:\(folder)/ctl")
     let threshold = LogThreshold(.info)
     var networks: [ControlledNetwork] = []
     for name in names {
-      let ends = try Socket.pair(.stream).take()
-      guests.append(GuestEnd(Socket(FileDescriptor(owning: ends.second))))
+      // Each loop has a link of one port: its queue.
+      let (links, ends) = try GuestEnd.links(loopCount)
+      guests += ends
       var options = options
       options.control = address.description
       if options.network.dnsUpstream.isEmpty { options.network.dnsUpstream = ["192.0.2.53"] }
       let logger = lines.logger(threshold, network: names.count > 1 ? name : nil)
       let setup = try Setup(options, logger: logger)
-      let loop = try setup.makeLoop(links: [.descriptor(ends.first)], takingSignals: false)
-      networks.append(setup.controlled(name, loop.mailbox))
-      loops.append(CompanionBox(try CompanionLoop(loop)))
+      var network = try setup.makeLoops(links: links.map { [$0] }, takingSignals: false)
+      networks.append(setup.controlled(name, network))
+      while let loop = network.loops.popLast() { loops.append(CompanionBox(try CompanionLoop(loop))) }
     }
     server = try ControlServer.start(try ControlSocket(address), networks, threshold, lines.logger(threshold))
   }

@@ -399,49 +399,12 @@ struct ControlTests {
     while !answer.contains(#""level":"info""#) {
       try #require(MonotonicClock.now < deadline, "\(answer)")
       let client = try ControlEnd(bench.address)
-      answer = try client.ask(#"{"version":1,"method":"log-level"}"#)
-    }
-  }
-
-  /// A UDP socket on the loopback, and its port.
-  private func boundUDP() throws -> (BoundSocket, UInt16) {
-    let socket = try BoundSocket(.datagram)
-    return (socket, socket.port)
-  }
-
-  /// The first of `count` ports of the loopback in a row, of TCP and UDP both, that were free a moment ago.
-  private func freePorts(_ count: UInt16) throws -> UInt16 {
-    while true {
-      let first = try BoundSocket(.stream).port
-      guard first < UInt16.max - count else { continue }
-      let areFree = (0..<count).allSatisfy { index in
-        do {
-          // Of both transports: another program may hold ports of one in great number.
-          let (stream, datagram) = try (
-            BoundSocket(.stream, port: first + index), BoundSocket(.datagram, port: first + index)
-          )
-          return stream.port == datagram.port
-        } catch {
-          return false
-        }
+      do {
+        try client.write(#"{"version":1,"method":"log-level"}"# + "\n")
+      } catch let error as SystemError where error.number == EPIPE {
+        // Refused, and hung up on, before it could ask.
       }
-      if areFree { return first }
+      answer = try client.line() ?? ""
     }
   }
-}
-
-/// A socket bound to a port of the loopback.
-private final class BoundSocket {
-  private let socket: Socket
-  let port: UInt16
-
-  init(_ kind: Socket.Kind, port: UInt16 = 0) throws {
-    let local = SocketAddress.internet(Endpoint(.loopback, port: port))
-    let socket = try Socket(kind, for: local)
-    try socket.bind(to: local)
-    self.port = try #require(try socket.localAddress().endpoint?.port)
-    self.socket = socket
-  }
-
-  var rawValue: Int32 { socket.rawValue }
 }

@@ -31,10 +31,11 @@ import Testing
 @Suite struct NamespaceRequestTests {
   @Test func `a helper is told everything on its command line`() throws {
     let gateway = IPAddress(IPv4Address(10, 0, 2, 2))
-    var request = NamespaceRequest(interface: InterfaceSettings(name: "tap0", mtu: 1500, gateways: [gateway]))
+    var request = NamespaceRequest(
+      interface: InterfaceSettings(name: "tap0", mtu: 1500, gateways: [gateway]), queues: 2)
     request.socket = 7
     let words = [
-      "/proc/self/exe", "namespace-helper", "--socket", "7", "--interface", "tap0", "--mtu", "1500",
+      "/proc/self/exe", "namespace-helper", "--socket", "7", "--interface", "tap0", "--mtu", "1500", "--queues", "2",
       "--gateway", "10.0.2.2",
     ]
     #expect(request.commandLine == words)

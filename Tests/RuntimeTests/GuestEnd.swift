@@ -1,3 +1,4 @@
+import Configuration
 import LinuxSystem
 
 /// QEMU's end of a link.
@@ -6,6 +7,17 @@ final class GuestEnd {
   private var received: [UInt8] = []
 
   init(_ socket: consuming Socket) { self.socket = socket }
+
+  /// Links, and the guests' ends of them.
+  static func links(_ count: Int) throws -> (links: [LinkAddress], ends: [GuestEnd]) {
+    var (links, ends): ([LinkAddress], [GuestEnd]) = ([], [])
+    for _ in 0..<count {
+      let pair = try Socket.pair(.stream).take()
+      links.append(.descriptor(pair.first))
+      ends.append(GuestEnd(Socket(FileDescriptor(owning: pair.second))))
+    }
+    return (links, ends)
+  }
 
   /// Writes bytes as they are; how many were taken.
   func write(_ bytes: some Sequence<UInt8>) throws -> Int { try socket.send(Array(bytes).span) ?? 0 }

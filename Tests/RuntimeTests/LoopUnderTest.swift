@@ -2,32 +2,49 @@ import Configuration
 import HostSockets
 import LinuxSystem
 import Logging
+import Netstack
 import Primitives
 import Testing
 
 @testable import Runtime
 
-/// A loop whose turns the test takes, with a guest on each of its links.
+/// A network whose loops' turns the test takes, with a guest on each of its links.
 final class LoopUnderTest {
-  private var loop: NetworkLoop<KernelSockets>
-  private var guests: [GuestEnd] = []
+  private var network: NetworkLoops
+  /// Those of each loop; all of one port are one guest.
+  private var guests: [[GuestEnd]] = []
   private let lines = Lines()
   let mailbox: Mailbox
 
-  init(links: Int = 1, _ options: ServiceOptions = ServiceOptions()) throws {
-    var addresses: [LinkAddress] = []
-    for _ in 0..<links {
-      let ends = try Socket.pair(.stream).take()
-      addresses.append(.descriptor(ends.first))
-      guests.append(GuestEnd(Socket(FileDescriptor(owning: ends.second))))
+  init(links: Int = 1, loops: Int = 1, _ options: ServiceOptions = ServiceOptions()) throws {
+    var addresses: [[LinkAddress]] = []
+    for _ in 0..<loops {
+      let (queues, ends) = try GuestEnd.links(links)
+      addresses.append(queues)
+      guests.append(ends)
     }
     var options = options
     options.network.dnsUpstream = ["192.0.2.53"]
-    loop = try Setup(options, logger: lines.logger(.info)).makeLoop(links: addresses)
-    mailbox = loop.mailbox
+    network = try Setup(options, logger: lines.logger(.info)).makeLoops(links: addresses)
+    mailbox = network[0].mailbox
   }
 
-  func guest(_ port: Int) -> GuestEnd { guests[port] }
+  /// The guest's end of a link, or of another queue of it.
+  func guest(_ port: Int, queue: Int = 0) -> GuestEnd { guests[queue][port] }
+
+  /// What the loops have counted.
+  var counters: Counters {
+    var counters = network[0].stack.counters
+    for index in guests.indices.dropFirst() { counters.add(network[index].stack.counters) }
+    return counters
+  }
+
+  /// The flows of all loops.
+  var flows: [FlowSummary] {
+    var flows: [FlowSummary] = []
+    for index in guests.indices { network[index].stack.forEachFlow { flows.append($0) } }
+    return flows
+  }
 
   var log: String { lines.all.joined() }
 
@@ -36,14 +53,16 @@ final class LoopUnderTest {
     let deadline = MonotonicClock.now + .seconds(10)
     while try !condition() {
       try #require(MonotonicClock.now < deadline, "nothing more happens; the log: \(log)")
-      try loop.turn(until: min(deadline, MonotonicClock.now + .milliseconds(50)))
+      // Where there are several, each has its turn, and none waits long for what another has for it.
+      let patience = Interval.milliseconds(guests.count > 1 ? 1 : 50)
+      for index in guests.indices { try network[index].turn(until: min(deadline, MonotonicClock.now + patience)) }
     }
   }
 
   /// Takes one turn with what is there already.
-  func poll() throws { try loop.turn(until: MonotonicClock.now) }
+  func poll() throws { try network[0].turn(until: MonotonicClock.now) }
 
-  func followResolvers(of path: String) throws { try loop.followHostResolvers(path: path) }
+  func followResolvers(of path: String) throws { try network[0].followHostResolvers(path: path) }
 
-  func run() throws -> LoopEnd { try loop.run() }
+  func run() throws -> LoopEnd { try network.run() }
 }

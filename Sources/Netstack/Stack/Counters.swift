@@ -11,5 +11,13 @@ public struct Counters: Hashable, Sendable {
   /// How much was dropped for `reason`.
   public subscript(reason: DropReason) -> UInt64 { drops[Int(reason.rawValue)] }
 
+  /// Adds what another loop of the same network has seen.
+  public mutating func add(_ other: Counters) {
+    framesFromGuest += other.framesFromGuest
+    framesToGuest += other.framesToGuest
+    framesHandedOver += other.framesHandedOver
+    for index in drops.indices { drops[index] += other.drops[index] }
+  }
+
   mutating func count(_ reason: DropReason) { drops[Int(reason.rawValue)] += 1 }
 }

@@ -13,7 +13,7 @@ extension NetworkReport {
       name: name, mtu: settings.mtu, links: status.links.map(Link.init),
       flows: FlowCounts(tcp: status.tcpFlowCount, udp: status.udpFlowCount, icmp: status.echoFlowCount),
       forwards: status.forwardCount, leases: status.leaseCount, resolvers: status.resolvers.map(\.description),
-      drops: [:])
+      framesHandedOver: status.counters.framesHandedOver, drops: [:])
     if settings.isIPv4Enabled {
       ipv4 = Family(
         network: "\(settings.ipv4Prefix)", gateway: "\(settings.ipv4Gateway)", resolver: "\(settings.ipv4Resolver)")
@@ -47,9 +47,11 @@ extension FlowTransport {
 }
 
 extension FlowsReport.Flow {
-  init(_ flow: FlowSummary) {
+  /// A flow of loop `loop` of its network.
+  init(_ flow: FlowSummary, of loop: Int = 0) {
     self.init(
-      id: flow.id.description, transport: FlowTransport(flow.transport), guest: flow.guest.description,
+      id: loop == 0 ? "\(flow.id)" : "\(loop)/\(flow.id)", transport: FlowTransport(flow.transport),
+      guest: flow.guest.description,
       remote: flow.remote.description, host: flow.service?.name ?? flow.localClient ?? flow.host.description,
       isInbound: flow.isInbound, state: flow.state.rawValue, bytesFromGuest: flow.bytesFromGuest,
       bytesToGuest: flow.bytesToGuest)

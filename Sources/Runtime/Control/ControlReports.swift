@@ -80,6 +80,9 @@ public struct NetworkReport: Codable, Hashable, Sendable {
   public var leases: Int
   /// The name servers that are asked, best first.
   public var resolvers: [String]
+  /// Where several threads serve the network (`--queues`), how many frames one of them handed to another, whose flows'
+  /// they were.
+  public var framesHandedOver: UInt64
   /// How many frames or packets were dropped since the start, by reason; reasons that never came are absent.
   public var drops: [String: UInt64]
 }

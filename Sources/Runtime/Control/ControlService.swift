@@ -8,8 +8,8 @@ import Primitives
 struct ControlledNetwork: Sendable {
   /// Its name.
   var name: String
-  /// The way into its loop.
-  var mailbox: Mailbox
+  /// The ways into its loops.
+  var loops: LoopDirectory
   /// Whom a forward without a guest's address leads to, nil where there are no leases.
   var firstLease: IPv4Address?
   /// The UNIX sockets on which no forward may listen.
@@ -80,7 +80,7 @@ extension ControlService {
     let asked = parameters.network == nil ? networks : [try network(parameters)]
     var reports: [NetworkReport] = []
     for network in asked {
-      reports.append(NetworkReport(try ask(network) { .status($0) }, name: network.name))
+      reports.append(NetworkReport(try status(of: network), name: network.name))
     }
     return StatusReport(
       version: Version.current, processID: ProcessControl.processID,
@@ -88,20 +88,36 @@ extension ControlService {
       networks: reports)
   }
 
+  private func status(of network: ControlledNetwork) throws(ControlFailure) -> NetworkStatus {
+    var status = try ask(network) { .status($0) }
+    for other in network.loops.others { status.add(try ask(network, other) { .status($0) }) }
+    return status
+  }
+
+  /// The forwards of all loops.
+  private func forwards(of network: ControlledNetwork) throws(ControlFailure) -> [PortForward] {
+    var forwards: [PortForward] = []
+    for loop in network.loops.mailboxes { forwards += try ask(network, loop) { .forwards($0) } }
+    return forwards
+  }
+
   private func flows(_ parameters: ControlParameters) throws(ControlFailure) -> FlowsReport {
     let network = try network(parameters)
     let transport = try choice(parameters.transport, "transport", FlowTransport.allCases)
     let state = try choice(parameters.state?.uppercased(), "state", FlowState.allCases)
-    let flows = try ask(network) { .flows($0) }
-      .filter { state == nil || $0.state == state }
-      .map { FlowsReport.Flow($0) }
-      .filter { transport == nil || $0.transport == transport }
+    var flows: [FlowsReport.Flow] = []
+    for (index, loop) in network.loops.mailboxes.enumerated() {
+      flows += try ask(network, loop) { .flows($0) }
+        .filter { state == nil || $0.state == state }
+        .map { FlowsReport.Flow($0, of: index) }
+        .filter { transport == nil || $0.transport == transport }
+    }
     return FlowsReport(network: network.name, flows: flows)
   }
 
   private func forwards(_ parameters: ControlParameters) throws(ControlFailure) -> ForwardsReport {
     let network = try network(parameters)
-    let forwards = try ask(network) { .forwards($0) }
+    let forwards = try forwards(of: network)
     return ForwardsReport(network: network.name, forwards: forwards.map { ForwardsReport.Forward($0) })
   }
 
@@ -141,7 +157,8 @@ extension ControlService {
     }
     // One by one: between two of them the loop serves its guests.
     for (index, forward) in forwards.enumerated() {
-      guard let error = try ask(network, { .outcome(of: .addForward(forward), $0) }) else { continue }
+      let owner = network.loops.mailboxes[network.loops.owner(of: forward)]
+      guard let error = try ask(network, owner, { .outcome(of: .addForward(forward), $0) }) else { continue }
       try remove(forwards[..<index], from: network)
       throw ControlFailure(.refused, ServiceError(error, rule: text).description)
     }
@@ -158,7 +175,7 @@ extension ControlService {
     } catch {
       throw ControlFailure(.invalidParameter, error.description)
     }
-    let forwards = try ask(network) { .forwards($0) }.filter { removal.names(HostForward($0)) }
+    let forwards = try forwards(of: network).filter { removal.names(HostForward($0)) }
     guard forwards.count == removal.count else {
       throw ControlFailure(.notFound, "host forwarding rule for \(removal) not found")
     }
@@ -171,7 +188,8 @@ extension ControlService {
   ) throws(ControlFailure) {
     for forward in forwards {
       // One that has gone meanwhile is as good as removed.
-      _ = try ask(network) { .outcome(of: .removeForward(forward.host), $0) }
+      let owner = network.loops.mailboxes[network.loops.owner(of: forward)]
+      _ = try ask(network, owner) { .outcome(of: .removeForward(forward.host), $0) }
     }
   }
 
@@ -209,13 +227,13 @@ extension ControlService {
     return text
   }
 
-  /// Has a loop answer a question.
+  /// Has a loop answer a question, the first one unless another is given.
   private func ask<Answer: Sendable>(
-    _ network: ControlledNetwork, _ question: (Reply<Answer>) -> LoopQuestion
+    _ network: ControlledNetwork, _ loop: Mailbox? = nil, _ question: (Reply<Answer>) -> LoopQuestion
   ) throws(ControlFailure) -> Answer {
     let reply = Reply<Answer>(bell)
     do throws(SystemError) {
-      try network.mailbox.send(.answer(question(reply)))
+      try (loop ?? network.loops.first).send(.answer(question(reply)))
       if let answer = try reply.answer(by: MonotonicClock.now + Self.patience) { return answer }
     } catch {
       throw ControlFailure(.unavailable, error.description)

@@ -2,7 +2,8 @@ import HostSockets
 import LinuxSystem
 import Logging
 
-/// A loop on a thread of its own beside the first one of the process: another network of the same guest.
+/// A loop on a thread of its own beside the first one of the process: another of its network, or another network of the
+/// same guest.
 struct CompanionLoop: ~Copyable {
   /// The way into it.
   let mailbox: Mailbox
@@ -12,22 +13,28 @@ struct CompanionLoop: ~Copyable {
   /// thread, which the start of the thread puts in order.
   private final class Passage: @unchecked Sendable {
     private var loop: NetworkLoop<KernelSockets>
+    private let first: Mailbox?
 
-    init(_ loop: consuming NetworkLoop<KernelSockets>) { self.loop = loop }
+    init(_ loop: consuming NetworkLoop<KernelSockets>, _ first: Mailbox?) {
+      self.loop = loop
+      self.first = first
+    }
 
     func run() {
       do throws(SystemError) {
         _ = try loop.run()
       } catch {
         loop.logger.error("a network has ended: \(error)")
+        // Its flows have gone: to carry on without them would be to fail some connections for no reason to be seen.
+        do throws(SystemError) { try first?.send(.stop) } catch { loop.logger.error("\(error)") }
       }
     }
   }
 
-  /// Starts the thread of a loop.
-  init(_ loop: consuming NetworkLoop<KernelSockets>) throws(SystemError) {
+  /// Starts the thread of a loop; where it fails, `first` is to end, the first loop of the same network.
+  init(_ loop: consuming NetworkLoop<KernelSockets>, beside first: Mailbox? = nil) throws(SystemError) {
     mailbox = loop.mailbox
-    let passage = Passage(loop)
+    let passage = Passage(loop, first)
     thread = try Thread { passage.run() }
   }
 

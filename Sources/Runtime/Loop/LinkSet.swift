@@ -15,6 +15,8 @@ struct LinkSet: ~Copyable {
   private var others = UniqueArray<Link>()
   /// Where in `others` the link of each port is; the lender's entry means nothing.
   private var places = [0]
+  /// The ways to the other loops of the network, where there are any.
+  var exchange: LoopExchange?
 
   /// Makes a set of one link, which is that of port 0.
   init(first: consuming Link) { lender = first }
@@ -99,5 +101,9 @@ extension LinkSet: FrameSink {
   mutating func forward(_ frame: Int, of batch: borrowing FrameBatch, to ports: EgressPorts) {
     lender.transmitter.forward(frame, of: batch, to: ports)
     for index in 0..<others.count { others[index].transmitter.forward(frame, of: batch, to: ports) }
+  }
+
+  mutating func handOver(_ frame: Int, of batch: borrowing FrameBatch, to loop: Int) -> Bool {
+    exchange?.handOver(frame, of: batch, to: loop) ?? false
   }
 }

@@ -55,6 +55,21 @@ struct NetworkStatus: Sendable {
   var leaseCount: Int
 }
 
+extension NetworkStatus {
+  /// Adds what another loop of the network has seen.
+  mutating func add(_ other: NetworkStatus) {
+    for (index, link) in other.links.enumerated() where index < links.count {
+      links[index].received.add(link.received)
+      links[index].sent.add(link.sent)
+    }
+    counters.add(other.counters)
+    tcpFlowCount += other.tcpFlowCount
+    udpFlowCount += other.udpFlowCount
+    echoFlowCount += other.echoFlowCount
+    forwardCount += other.forwardCount
+  }
+}
+
 /// The virtual resolver at one moment.
 struct ResolverStatus: Sendable {
   var servers: [DNSServerSummary]

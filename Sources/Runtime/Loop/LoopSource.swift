@@ -12,6 +12,8 @@ enum LoopSource: UInt8 {
   case child
   /// A command that was started for a guest's connection has ended.
   case command
+  /// Another loop of the network has left frames.
+  case exchange
 
   private static let mark: UInt64 = 0b11 << 62
 

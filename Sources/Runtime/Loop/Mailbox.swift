@@ -6,6 +6,8 @@ import Synchronization
 enum LoopRequest: Equatable, Sendable {
   /// Carry out a command of the network; a failure is logged.
   case apply(Command)
+  /// Carry out the loop's part in a change of the network's forwards, and pass it on.
+  case replaceForwards(ForwardReplacement)
   /// Answer a question.
   case answer(LoopQuestion)
   /// Log the table of flows.

@@ -29,7 +29,9 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   var links: LinkSet
   /// The child whose end is this loop's end.
   var child: Child?
-  /// The ways into the other loops of the process, which are told what signals ask for.
+  /// The loops of the network.
+  var directory: LoopDirectory
+  /// The ways into the loops of other networks, which are told what signals ask for.
   var companions: [Mailbox] = []
   /// What is read again while guests go on, if there is a configuration file.
   var configuration: ReloadableConfiguration?
@@ -78,6 +80,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     self.signals = signals
     self.mailbox = mailbox
     self.logger = logger
+    directory = LoopDirectory([mailbox], steering: self.stack.steering)
     try self.queue.registrar.add(self.signals.descriptor.rawValue, for: .readable, data: LoopSource.signals.data)
     try self.queue.registrar.add(mailbox.descriptor, for: .readable, data: LoopSource.mailbox.data)
   }
@@ -101,6 +104,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     let hasEvents = busyPoll > .zero ? try pollEvents(until: deadline) : false
     if !hasEvents { try queue.wait(into: &events, until: deadline) }
     now = MonotonicClock.now
+    // Before the links: what came to another loop came earlier.
+    takeHandedOver()
     for index in 0..<events.count {
       let event = events[index]
       if let source = LoopSource(data: event.data) {
@@ -115,6 +120,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     if links.nextDeadline <= now { advanceLinks() }
     if stack.nextDeadline <= now { stack.advance(to: now, into: &links) }
     flushLinks()
+    try links.exchange?.wake()
     // Behind the frames: a guest does not wait for a file.
     if leaseFile != nil { writeLeases() }
     if end == nil, links.isFinished, child == nil { beginEnding(.linksFinished) }
@@ -160,6 +166,8 @@ extension NetworkLoop where Host: ~Copyable {
 
   private mutating func receive(from port: Int) {
     for _ in 0..<Self.receivesPerTurn {
+      // What is not read stays in the link, which tells of it again.
+      guard links.exchange?.hasRoomForBatch ?? true else { return }
       let receipt = links.withLink(of: port) { $0.receive() }
       if receipt.frameCount > 0 {
         links.exchangeReceiver(of: port, with: &receiver)
@@ -245,6 +253,9 @@ extension NetworkLoop where Host: ~Copyable {
     case .resolver: followResolver()
     case .child: try reapChild()
     case .command: stack.host.reapCommands()
+    case .exchange:
+      try links.exchange?.silence()
+      takeHandedOver()
     }
   }
 
@@ -252,7 +263,7 @@ extension NetworkLoop where Host: ~Copyable {
     while let signal = try signals.next() {
       if signal.number == Signals.logFlows {
         logFlows()
-        for companion in companions { try companion.send(.logFlows) }
+        for other in directory.others + companions { try other.send(.logFlows) }
       } else if signal.number == Signals.reload, configuration != nil {
         reloadConfiguration()
         for companion in companions { try companion.send(.reload) }
@@ -273,6 +284,7 @@ extension NetworkLoop where Host: ~Copyable {
       } catch {
         logger.error("\(error.words)")
       }
+    case .replaceForwards(let replacement): carryOut(replacement)
     case .answer(let question): answer(question)
     case .logFlows: logFlows()
     case .reload: reloadConfiguration()
@@ -322,7 +334,17 @@ extension NetworkLoop where Host: ~Copyable {
       return
     }
     end = (cause, now + Self.endingTime)
-    ServiceManager.tell("STOPPING=1", logger)
+    if stack.steering.loop == 0 { endOthers() }
     stack.shutDown(at: now, into: &links)
+  }
+
+  /// Has the other loops of the network end with this one.
+  private mutating func endOthers() {
+    ServiceManager.tell("STOPPING=1", logger)
+    do throws(SystemError) {
+      for other in directory.others { try other.send(.stop) }
+    } catch {
+      logger.error("a loop was not told to end: \(error)")
+    }
   }
 }

@@ -5,13 +5,18 @@ import RouteNetlink
 /// A running helper process, and the way to it: `takeDevice`, `configure`, then `finish`, or `start` where there is a
 /// command.
 struct NamespaceChild: ~Copyable {
+  /// The port whose link the device is.
+  let port: Int
   /// The interface's hardware address, once the device was taken.
   private(set) var hardware: MACAddress?
+  /// The device's queues that are still to be taken.
+  private var queues = ReceivedDescriptors()
   private var process: ChildProcess?
   private let socket: Socket
 
   /// Starts a helper.
-  init(_ request: NamespaceRequest) throws(SystemError) {
+  init(_ request: NamespaceRequest, port: Int = 0) throws(SystemError) {
+    self.port = port
     let ends = try Socket.pair(.sequencedPacket).take()
     let own = FileDescriptor(owning: ends.first)
     let others = FileDescriptor(owning: ends.second)
@@ -22,36 +27,34 @@ struct NamespaceChild: ~Copyable {
     socket = Socket(own)
   }
 
-  /// Waits for the device that the helper hands over.
+  /// Takes a queue of the device that the helper hands over; waits for it the first time.
   mutating func takeDevice() throws -> FileDescriptor {
-    var descriptors = ReceivedDescriptors()
-    hardware = MACAddress(try awaitAnswer(&descriptors))
-    guard let device = descriptors.popFirst(), hardware != nil else {
+    if hardware == nil { hardware = MACAddress(try awaitAnswer()) }
+    guard let queue = queues.popFirst(), hardware != nil else {
       throw ServiceError("the process that sets a namespace up handed no device over")
     }
-    return device
+    return queue
   }
 
   /// Has the interface be given its addresses.
   mutating func configure(_ addresses: [InterfaceAddress]) throws {
     try socket.descriptor.write(addresses.map(\.description).joined(separator: " "))
-    var descriptors = ReceivedDescriptors()
-    _ = try awaitAnswer(&descriptors)
+    _ = try awaitAnswer()
   }
 
-  /// Waits for an answer of the helper's and returns its words.
-  private mutating func awaitAnswer(_ descriptors: inout ReceivedDescriptors) throws -> String {
+  /// Waits for an answer of the helper's, keeps the descriptors beside it, and returns its words.
+  private mutating func awaitAnswer() throws -> String {
     var bytes = [UInt8](repeating: 0, count: 4096)
-    let count = try receive(&bytes, &descriptors)
+    let count = try receive(&bytes)
     let words = String(decoding: bytes[min(1, count)..<count], as: UTF8.self)
     if count > 0, bytes[0] == 0 { return words }
     let status = try waitUntilExit()
     throw ServiceError(count > 1 ? words : "the process that sets a namespace up ended with \(status)")
   }
 
-  private func receive(_ bytes: inout [UInt8], _ descriptors: inout ReceivedDescriptors) throws(SystemError) -> Int {
+  private mutating func receive(_ bytes: inout [UInt8]) throws(SystemError) -> Int {
     var space = bytes.mutableSpan
-    return try socket.receive(into: &space, descriptors: &descriptors) ?? 0
+    return try socket.receive(into: &space, descriptors: &queues) ?? 0
   }
 
   /// Waits until a helper without a command has ended.

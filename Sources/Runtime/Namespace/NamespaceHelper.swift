@@ -6,7 +6,7 @@ import RouteNetlink
 /// interface.
 ///
 ///     helper                                                            the one who serves
-///     0, the interface's hardware address, the device's descriptor  ->
+///     0, the interface's hardware address, the device's descriptors ->
 ///                                                                   <-  the interface's addresses
 ///     0                                                             ->
 ///                                                                   <-  start, where there is a command
@@ -20,12 +20,12 @@ public enum NamespaceHelper {
     do {
       try socket.descriptor.setCloseOnExec()
       try socket.descriptor.setBlocking()
-      let device = try request.target.map { try openDevice(in: $0, request.interface) } ?? makeNamespace(for: request)
+      let device = try request.target.map { try openDevice(in: $0, for: request) } ?? makeNamespace(for: request)
       var routes = try RouteSocket()
       guard let hardware = try routes.interface(named: request.interface.name)?.hardware else {
         throw ServiceError("the interface \(request.interface.name) has no hardware address")
       }
-      try answer(0, "\(hardware)", descriptors: [device.take()], on: socket)
+      try answer(0, "\(hardware)", descriptors: device, on: socket)
       guard let addresses = try hear(socket) else { return 1 }
       try setUp(request.interface, addresses, &routes)
       try answer(0, "", descriptors: [], on: socket)
@@ -76,7 +76,8 @@ public enum NamespaceHelper {
   // MARK: A namespace that there is
 
   /// Opens a device in the namespace of a file.
-  private static func openDevice(in path: String, _ interface: InterfaceSettings) throws -> FileDescriptor {
+  private static func openDevice(in path: String, for request: NamespaceRequest) throws -> [Int32] {
+    let interface = request.interface
     let target: FileDescriptor
     do throws(SystemError) {
       target = try FileDescriptor.open(reading: path)
@@ -97,7 +98,7 @@ public enum NamespaceHelper {
     } catch {
       throw ServiceError(error.isForbidden ? NamespaceAdvice.words(forForbidden: path, error) : "\(error)")
     }
-    let device = try openDevice(named: interface.name)
+    let device = try openDevice(for: request)
     var outside = try RouteSocket()
     do throws(RouteError) {
       try outside.change(interface.name, .init(namespace: target.rawValue))
@@ -106,12 +107,18 @@ public enum NamespaceHelper {
         error.error.isTaken ? NamespaceAdvice.words(forTaken: interface.name, in: path) : "\(error)")
     }
     try Namespace.enter(.network, target)
-    return device.detached()
+    return device
   }
 
-  private static func openDevice(named name: String) throws(ServiceError) -> TAPDevice {
+  /// Opens a device in the namespace that this process is in; returns the descriptors of its queues.
+  private static func openDevice(for request: NamespaceRequest) throws(ServiceError) -> [Int32] {
     do throws(SystemError) {
-      return try TAPDevice(name: name)
+      var descriptors: [Int32] = []
+      for _ in 0..<request.queues {
+        let queue = try TAPDevice(name: request.interface.name, isMultiQueue: request.queues > 1)
+        descriptors.append(queue.detached().take())
+      }
+      return descriptors
     } catch {
       throw ServiceError(NamespaceAdvice.words(forDevice: error))
     }
@@ -128,14 +135,14 @@ public enum NamespaceHelper {
   // MARK: A new namespace
 
   /// Leaves for a new network namespace, with the mounts that its programs need, and opens a device in it.
-  private static func makeNamespace(for request: NamespaceRequest) throws -> FileDescriptor {
+  private static func makeNamespace(for request: NamespaceRequest) throws -> [Int32] {
     let isRoot = ProcessControl.effectiveUser == 0
     if isRoot { try Namespace.make([.network, .mounts]) } else { try makeUserNamespace() }
-    let device = try openDevice(named: request.interface.name)
+    let device = try openDevice(for: request)
     if !isRoot { try InterfaceControls.allowPing() }
     try Mounts.makePrivate()
     try NameServiceMounts.install(request.resolverConfiguration)
-    return device.detached()
+    return device
   }
 
   private static func makeUserNamespace() throws {

@@ -14,6 +14,8 @@ public struct NamespaceRequest: Hashable, Sendable {
   public var interface: InterfaceSettings
   /// The file of the namespace to enter; nil for a new one.
   public var target: String?
+  /// How many queues the device has.
+  public var queues: Int
   /// In a new namespace: the name servers of its programs.
   public var nameServers: [IPAddress] = []
   /// In a new namespace: the domains that they search.
@@ -21,8 +23,8 @@ public struct NamespaceRequest: Hashable, Sendable {
   /// In a new namespace: the command to become once the network is there.
   public var command: [String] = []
 
-  /// Makes a request for an interface.
-  public init(interface: InterfaceSettings) { self.interface = interface }
+  /// Makes a request for an interface, whose device has `queues` queues.
+  public init(interface: InterfaceSettings, queues: Int) { (self.interface, self.queues) = (interface, queues) }
 
   /// The name of the hidden command that carries a request out.
   public static let commandName = "namespace-helper"
@@ -30,7 +32,7 @@ public struct NamespaceRequest: Hashable, Sendable {
   /// The command line of a helper.
   var commandLine: [String] {
     var words = ["/proc/self/exe", Self.commandName, "--socket", "\(socket)", "--interface", interface.name]
-    words += ["--mtu", "\(interface.mtu)"]
+    words += ["--mtu", "\(interface.mtu)", "--queues", "\(queues)"]
     for gateway in interface.gateways { words += ["--gateway", "\(gateway)"] }
     if let target { words += ["--target", target] }
     for server in nameServers { words += ["--name-server", "\(server)"] }

@@ -21,6 +21,8 @@ public struct ConfigurationFile: Sendable {
   public private(set) var mode: LinkMode?
   /// How long to look for events before sleeping, in microseconds (`busy-poll`).
   public private(set) var busyPoll: Int?
+  /// How many queues each TAP device has (`queues`).
+  public private(set) var queues: Int?
 
   /// The most that is read of a file, in bytes.
   private static let longestFile = 1 << 20
@@ -63,6 +65,7 @@ public struct ConfigurationFile: Sendable {
     case "log-level": logLevel = try Self.choice(value, path)
     case "mode": mode = try Self.choice(value, path)
     case "busy-poll": busyPoll = try ServiceOptions.busyPoll(value, path)
+    case "queues": queues = try ServiceOptions.queues(value, path)
     default: try network.take(name, value, path: path)
     }
   }

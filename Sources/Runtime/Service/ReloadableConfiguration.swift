@@ -38,6 +38,18 @@ struct ReloadableConfiguration: Sendable {
   }
 }
 
+/// Other forwards for a network: all loops end those of theirs that are no longer wanted before any begins one, since
+/// one may take another's port.
+struct ForwardReplacement: Equatable, Sendable {
+  enum Step { case remove, add }
+
+  /// To be ended where they are.
+  var unwanted: [PortForward] = []
+  /// To be begun where they are not.
+  var wanted: [PortForward] = []
+  var step = Step.remove
+}
+
 extension ServiceOptions {
   /// These options with the configuration file as it is now.
   func reloaded() throws(ConfigurationError) -> ServiceOptions {
@@ -72,20 +84,41 @@ extension NetworkLoop where Host: ~Copyable {
     logger.notice("the configuration has been read again")
   }
 
-  /// Ends the forwards that are no longer wanted, then begins those that there are not: one may take another's port.
   private mutating func replaceForwards(_ old: [HostForward], by new: [HostForward], _ firstLease: IPv4Address?) {
     do throws(ServiceError) {
-      var (unwanted, wanted): ([PortForward], [PortForward]) = ([], [])
+      var replacement = ForwardReplacement()
       for forward in old where !new.contains(forward) {
-        unwanted.append(try forward.portForward(firstLease: firstLease))
+        replacement.unwanted.append(try forward.portForward(firstLease: firstLease))
       }
-      for forward in new { wanted.append(try forward.portForward(firstLease: firstLease)) }
-      var existing: Set<PortForward> = []
-      stack.forEachForward { existing.insert($0) }
-      for forward in unwanted where existing.contains(forward) { change(.removeForward(forward.host)) }
-      for forward in wanted where !existing.contains(forward) { change(.addForward(forward)) }
+      for forward in new { replacement.wanted.append(try forward.portForward(firstLease: firstLease)) }
+      carryOut(replacement)
     } catch {
       logger.error("\(error)")
+    }
+  }
+
+  /// Carries out what is this loop's part in a step of a replacement, and passes that on: from loop to loop, and then
+  /// the next step.
+  mutating func carryOut(_ replacement: ForwardReplacement) {
+    let (own, count) = (stack.steering.loop, directory.mailboxes.count)
+    var existing: Set<PortForward> = []
+    stack.forEachForward { existing.insert($0) }
+    switch replacement.step {
+    case .remove:
+      for forward in replacement.unwanted where existing.contains(forward) { change(.removeForward(forward.host)) }
+    case .add:
+      for forward in replacement.wanted where directory.owner(of: forward) == own && !existing.contains(forward) {
+        change(.addForward(forward))
+      }
+    }
+    var next = replacement
+    if own + 1 == count { next.step = .add }
+    guard own + 1 < count || replacement.step == .remove else { return }
+    guard count > 1 else { return carryOut(next) }
+    do throws(SystemError) {
+      try directory.mailboxes[(own + 1) % count].send(.replaceForwards(next))
+    } catch {
+      logger.error("not all forwards were changed: \(error)")
     }
   }
 

@@ -14,19 +14,22 @@ extension Service {
       options.defaultMTU = ServiceOptions.deviceMTU
       let setup = try Setup(options, logger: logger)
       var helper = try NamespaceChild(setup.namespaceRequest(for: command))
-      let device = try helper.takeDevice()
-      var loop = try setup.makeLoop(links: [.descriptor(device.take())])
-      try setup.configure(&helper, on: &loop)
+      var links: [[LinkAddress]] = []
+      for _ in 0..<options.queues { links.append([.descriptor(try helper.takeDevice().take())]) }
+      var loops = try setup.makeLoops(links: links)
+      try setup.configure(&helper, on: &loops[0])
       var control = try setup.openControl()
       let pidFile = try setup.writePIDFile()
-      try loop.adopt(Child(helper.takeProcess(), daemonizes: false))
+      try loops[0].adopt(Child(helper.takeProcess(), daemonizes: false))
       try Setup.harden()
-      let networks = [setup.controlled("net0", loop.mailbox)]
+      try loops.startOthers()
+      let networks = [setup.controlled("net0", loops)]
       var server = try ControlServer.start(control.take(), networks, threshold, logger)
       setup.reportReady()
       try helper.start()
-      let end = try loop.run()
+      let end = try loops.run()
       try server.take()?.stop()
+      try loops.stopOthers()
       _ = consume pidFile
       guard case .child(let exit) = end else { return 0 }
       return exit.shellStatus

@@ -22,16 +22,19 @@ public enum Service {
       options.adoptDefaults(of: links)
       let setup = try Setup(options, logger: logger)
       guard !links.isEmpty else { throw ServiceError("there is no link to serve; give \(LinkAddress.syntax)") }
-      var loop = try setup.makeLoop(links: links)
+      try options.checkQueues(of: links)
+      var loops = try setup.makeLoops(links: Array(repeating: links, count: options.queues))
       var control = try setup.openControl()
       try Setup.harden()
       let pidFile = try setup.writePIDFile()
       for link in links { printOptions(for: link) }
-      let networks = [setup.controlled("net0", loop.mailbox, links: links)]
+      try loops.startOthers()
+      let networks = [setup.controlled("net0", loops, links: links)]
       var server = try ControlServer.start(control.take(), networks, threshold, logger)
       setup.reportReady()
-      _ = try loop.run()
+      _ = try loops.run()
       try server.take()?.stop()
+      try loops.stopOthers()
       _ = consume pidFile
     }
   }
@@ -54,35 +57,33 @@ public enum Service {
       let logger = Logger.standardError(threshold, network: names.count > 1 ? names[0] : nil)
       let setup = try Setup(options, for: attachment, logger: logger)
       guard !attachment.networks.isEmpty else { try setup.replaceProcess(with: command) }
-      var loop = try setup.makeLoop(links: [.descriptor(try ends[0].first.duplicate().take())])
-      var networks = [setup.controlled(names[0], loop.mailbox)]
-      var others = UniqueArray<NetworkLoop<KernelSockets>>()
+      guard options.queues == 1 else { throw ServiceError("the link of 'run' has one queue; leave --queues out") }
+      var loops = try setup.makeLoop(links: [.descriptor(try ends[0].first.duplicate().take())])
+      var networks = [setup.controlled(names[0], loops)]
       for index in 1..<max(ends.count, 1) {
         let link = LinkAddress.descriptor(try ends[index].first.duplicate().take())
         let setup = try Setup(
           options, for: attachment, index, logger: Logger.standardError(threshold, network: names[index]))
         let other = try setup.makeLoop(links: [link], takingSignals: false)
-        networks.append(setup.controlled(names[index], other.mailbox))
-        others.append(other)
+        networks.append(setup.controlled(names[index], other))
+        loops.adopt(other)
       }
       var control = try setup.openControl()
       let pidFile = try setup.writePIDFile()
       let child = try start(attachment, ends, daemonizes: command.daemonizes)
-      try loop.adopt(child)
-      var companions = UniqueArray<CompanionLoop>()
+      try loops[0].adopt(child)
       do {
         try Setup.harden()
-        while let other = others.popLast() { companions.append(try CompanionLoop(other)) }
+        try loops.startOthers()
       } catch {
-        try loop.child?.pass(Signals.end)
+        try loops[0].child?.pass(Signals.end)
         throw error
       }
-      for index in 0..<companions.count { loop.companions.append(companions[index].mailbox) }
       var server = try ControlServer.start(control.take(), networks, threshold, logger)
       setup.reportReady()
-      let end = try loop.run()
+      let end = try loops.run()
       try server.take()?.stop()
-      while let companion = companions.popLast() { try companion.stop() }
+      try loops.stopOthers()
       _ = consume pidFile
       guard case .child(let exit) = end else { return 0 }
       return exit.shellStatus

@@ -9,20 +9,20 @@ import Primitives
 import RouteNetlink
 
 extension Setup {
-  /// Opens the links of the network, link `n` on port `n`. The interfaces of namespaces have no addresses yet; `helpers`
-  /// are the processes that give them some.
+  /// Opens queue `queue` of the links of the network, link `n` on port `n`; the first queue makes what is to be made. The
+  /// interfaces of namespaces have no addresses yet; `helpers` are the processes that give them some.
   func openLinks(
-    _ addresses: [LinkAddress], registrar: EventRegistrar, _ helpers: inout UniqueArray<NamespaceChild>
+    _ addresses: [LinkAddress], queue: Int, registrar: EventRegistrar, _ helpers: inout UniqueArray<NamespaceChild>
   ) throws -> LinkSet {
-    var links = LinkSet(first: try open(addresses[0], port: 0, registrar, &helpers))
+    var links = LinkSet(first: try open(addresses[0], port: 0, queue, registrar, &helpers))
     for port in addresses.indices.dropFirst() {
-      links.append(try open(addresses[port], port: port, registrar, &helpers))
+      links.append(try open(addresses[port], port: port, queue, registrar, &helpers))
     }
     return links
   }
 
   private func open(
-    _ address: LinkAddress, port number: Int, _ registrar: EventRegistrar,
+    _ address: LinkAddress, port number: Int, _ queue: Int, _ registrar: EventRegistrar,
     _ helpers: inout UniqueArray<NamespaceChild>
   ) throws -> Link {
     let (port, now) = (PortID(rawValue: UInt16(number)), MonotonicClock.now)
@@ -30,9 +30,10 @@ extension Setup {
     case .descriptor(let number) where TAPDevice.isDevice(number):
       return Link(try inherited(number), port: port, registrar: registrar, at: now)
     case .device(let name):
-      return Link(try openDevice(name), port: port, registrar: registrar, at: now)
+      return Link(try queue == 0 ? openDevice(name) : open(name), port: port, registrar: registrar, at: now)
     case .namespace(let place, let interface):
-      return Link(try openDevice(interface, in: place, &helpers), port: port, registrar: registrar, at: now)
+      if queue == 0 { helpers.append(try startHelper(interface, in: place, port: number)) }
+      return Link(try takeDevice(&helpers, port: number), port: port, registrar: registrar, at: now)
     case .listenUnix, .listenTCP, .connectUnix, .connectTCP, .descriptor:
       guard let endpoint = StreamEndpoint(address) else { preconditionFailure("no stream: \(address)") }
       return try Link(endpoint, port: port, registrar: registrar, at: now)
@@ -62,6 +63,10 @@ extension Setup {
       throw ServiceError(DeviceChoice(options.mode, name: name, isHeld: true).refusal ?? "\(error)")
     } catch  where error.subject == TAPDevice.path {
       throw ServiceError("cannot use tap:\(name): \(NamespaceAdvice.words(forDevice: error))")
+    } catch  where error.isInvalid && found != nil {
+      throw ServiceError(
+        "tap:\(name) was made with one queue; leave --queues out, or make it by "
+          + "'ip tuntap add \(name) mode tap multi_queue'")
     } catch {
       throw ServiceError("cannot use tap:\(name): \(error.reason); \(Self.advice(for: name, exists: found != nil))")
     }
@@ -69,11 +74,12 @@ extension Setup {
     return device
   }
 
+  /// Opens a device, or another queue of one that is open already.
   private func open(_ name: String) throws(SystemError) -> TAPDevice {
     let (usesHeader, offloads) = (options.offload != .none, TAPDevice.Offloads(options.offload))
     do throws(SystemError) {
-      return try TAPDevice(name: name, usesHeader: usesHeader, offloads: offloads)
-    } catch  where error.isInvalid {
+      return try TAPDevice(name: name, isMultiQueue: options.queues > 1, usesHeader: usesHeader, offloads: offloads)
+    } catch  where error.isInvalid && options.queues == 1 {
       // One that was made for several queues is opened only as such.
       return try TAPDevice(name: name, isMultiQueue: true, usesHeader: usesHeader, offloads: offloads)
     }
@@ -87,21 +93,26 @@ extension Setup {
 
   // MARK: A device of another namespace
 
-  /// Makes a device in another namespace.
-  private func openDevice(
-    _ name: String, in place: NamespacePlace, _ helpers: inout UniqueArray<NamespaceChild>
-  ) throws -> TAPDevice {
+  /// Has a device be made in another namespace.
+  private func startHelper(
+    _ name: String, in place: NamespacePlace, port: Int
+  ) throws -> NamespaceChild {
     if case .name(let name) = place, !FileSystem.exists(place.path) {
       throw ServiceError(
         "there is no network namespace '\(name)', which would be \(place.path); "
           + "give a process's number, a name of 'ip netns list', or a path with a '/' in it")
     }
-    var request = NamespaceRequest(interface: interface(named: name))
+    var request = NamespaceRequest(interface: interface(named: name), queues: options.queues)
     request.target = place.path
-    var helper = try NamespaceChild(request)
-    let device = try helper.takeDevice()
-    helpers.append(helper)
-    return try TAPDevice(attached: device, offloads: .init(options.offload))
+    return try NamespaceChild(request, port: port)
+  }
+
+  /// Takes the next queue of the device of a port over from its helper.
+  private func takeDevice(_ helpers: inout UniqueArray<NamespaceChild>, port: Int) throws -> TAPDevice {
+    for index in 0..<helpers.count where helpers[index].port == port {
+      return try TAPDevice(attached: helpers[index].takeDevice(), offloads: .init(options.offload))
+    }
+    preconditionFailure("no helper was started for port \(port)")
   }
 
   /// What a namespace's interface is given, but for its addresses: the gateway in each family.
@@ -125,7 +136,8 @@ extension Setup {
 
   /// What a helper is asked for that starts `command` in a new namespace.
   func namespaceRequest(for command: [String]) -> NamespaceRequest {
-    var request = NamespaceRequest(interface: interface(named: LinkAddress.defaultInterface))
+    var request = NamespaceRequest(
+      interface: interface(named: LinkAddress.defaultInterface), queues: options.queues)
     request.nameServers = [network.ipv4.map { IPAddress($0.resolver) }, network.ipv6.map { IPAddress($0.resolver) }]
       .compactMap { $0 }
     request.searchDomains = network.resolverDomains

@@ -29,6 +29,7 @@ extension NetworkReport {
     facts.append(["  forwards", "\(forwards)"])
     facts.append(["  leases", "\(leases)"])
     facts.append(["  name servers", resolvers.isEmpty ? "none" : resolvers.joined(separator: ", ")])
+    if framesHandedOver > 0 { facts.append(["  handed to other threads", "\(framesHandedOver) frames"]) }
     for (reason, count) in drops.sorted(by: { $0.key < $1.key }) { facts.append(["  dropped, \(reason)", "\(count)"]) }
     return "network \(name)\n" + TextTable(facts).text
   }
