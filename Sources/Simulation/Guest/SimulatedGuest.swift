@@ -24,6 +24,8 @@ public final class SimulatedGuest {
   public var answersARP = true
   /// Whether it keeps what it receives beyond TCP, for tests to look at.
   public var keepsFrames = true
+  /// Sees each frame that is meant for the guest, in the order in which they come, before anything is done with it.
+  public var watcher: ((PlainFrame) -> Void)?
 
   /// What it has received, but for what a TCP connection took and for neighbor discovery.
   public private(set) var inbox: [PlainFrame] = []
@@ -233,6 +235,7 @@ public final class SimulatedGuest {
     // The checker has reported what does not decode; a guest drops it.
     guard let frame = try? PlainFrame(decoding: bytes) else { return }
     guard frame.destination == mac || frame.destination.isGroup else { return }
+    watcher?(frame)
     if case .arp(let request) = frame.body, request.operation == 1, request.targetAddress == address, answersARP {
       let reply = PlainARP(
         operation: 2, senderMAC: mac, senderAddress: address, targetMAC: request.senderMAC,

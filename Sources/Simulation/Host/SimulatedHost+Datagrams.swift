@@ -160,6 +160,7 @@ extension SimulatedHost {
     _ datagram: OutgoingDatagram, of batch: borrowing FrameBatch, to destination: Endpoint, by socket: Int
   ) {
     if let quota = datagramSockets[socket].sendQuota { datagramSockets[socket].sendQuota = quota - 1 }
+    writeWatcher?(datagramSockets[socket].flow, datagram.payload.count)
     guard keepsDatagrams || isKnown(destination) else { return }
     var payload: [UInt8] = []
     if datagram.payload.count > 0 {

@@ -175,6 +175,7 @@ extension SimulatedHost {
       return .accepted(0)
     }
     calls.sentBytes += taken
+    if taken > 0 { writeWatcher?(flow, taken) }
     if taken < offered { connections[index].wantsWritable = true }
     if connections[index].service.readsAtOnce { peerReads(ConnectionID(index: index)) }
     return taken > 0 ? .accepted(taken) : .wouldBlock

@@ -33,6 +33,8 @@ public struct SimulatedHost: HostNetwork, ~Copyable {
   public var files: [String: SimulatedFile] = [:]
   /// Failures of attempts to listen.
   public var listenFailures: [ListeningPlace: HostError] = [:]
+  /// Sees how many bytes a flow's socket has taken from the core, in the order in which they are written.
+  public var writeWatcher: ((FlowID, Int) -> Void)?
   /// How often the core has called.
   public var calls = HostCalls()
   /// What a correct core never does, in words.
