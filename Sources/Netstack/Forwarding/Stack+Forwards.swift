@@ -53,15 +53,27 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
   mutating func hostReadyListener<Sink: FrameSink & ~Copyable>(
     _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
   ) {
-    listeners[slot].isQueued = false
     if readiness.contains(.failed) { reportFailures(id, at: now, into: &sink) }
+    // One that waits in the queue reads in its turn.
+    if !listeners[slot].isQueued { readListener(id, slot, at: now, into: &sink) }
+  }
+
+  /// Takes what waits in a forward's socket, within a budget.
+  mutating func readListener<Sink: FrameSink & ~Copyable>(
+    _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    listeners[slot].isQueued = false
     guard !isShuttingDown else { return }
-    let isDone: Bool
     switch listeners[slot].forward.transport {
-    case .tcp: isDone = acceptConnections(id, slot, at: now, into: &sink)
-    case .udp: isDone = acceptDatagrams(id, listeners[slot].forward, at: now, into: &sink)
+    case .tcp: acceptConnections(id, slot, at: now, into: &sink)
+    case .udp: acceptDatagrams(id, slot, at: now, into: &sink)
     }
-    if !isDone { enqueueListener(id, slot) }
+  }
+
+  /// Lets a forward wait for its next share: there may be more, of which no event tells.
+  private mutating func postponeListener(_ id: FlowID, _ slot: UInt32) {
+    listeners[slot].isQueued = true
+    work.postpone(id)
   }
 
   /// Puts a forward into the queue of flows with work.
@@ -71,10 +83,10 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     work.append(id)
   }
 
-  /// Accepts what waits, within a budget; returns whether that was all.
+  /// Accepts what waits, within a budget.
   private mutating func acceptConnections<Sink: FrameSink & ~Copyable>(
     _ listener: FlowID, _ place: UInt32, at now: Instant, into sink: inout Sink
-  ) -> Bool {
+  ) {
     let forward = listeners[place].forward
     for _ in 0..<Self.acceptBudget {
       // The connection's name must exist before its socket; its ends are known only behind that.
@@ -82,8 +94,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         toGuest: forward.guest, from: forward.guest, host: forward.guest, initialSend: SequenceNumber(0),
         timestampOffset: 0, at: now)
       guard let (id, slot) = insert(unnamed, key: nil) else {
-        drop(.exhausted, on: .first)
-        return true
+        return drop(.exhausted, on: .first)
       }
       switch host.accept(from: listener, as: id) {
       case .accepted(let peer, _):
@@ -94,14 +105,13 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
         let client = Endpoint(.any(.ipv4), port: port(ofLocalClient: id))
         name(id, slot, forward, client: client, host: Self.localHost(at: place), at: now, into: &sink)
       case .wouldBlock:
-        discard(id, slot)
-        return true
+        return discard(id, slot)
       case .failed(let error):
         discard(id, slot)
         drop(error == .exhausted ? .exhausted : .hostRefused, on: .first)
       }
     }
-    return false
+    postponeListener(listener, place)
   }
 
   /// Connections that one listener may accept before others have their turn.
@@ -184,12 +194,18 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
 
   // MARK: Datagrams
 
-  /// Reads one batch of clients' datagrams; returns whether that was all.
+  /// Reads one batch of clients' datagrams.
   private mutating func acceptDatagrams<Sink: FrameSink & ~Copyable>(
-    _ listener: FlowID, _ forward: PortForward, at now: Instant, into sink: inout Sink
-  ) -> Bool {
-    guard isResolved(forward.guest.address, hint: 0, for: listener, at: now, into: &sink) else { return true }
-    guard case .accepted(let count) = host.receiveDatagrams(listener, into: &inbox) else { return true }
+    _ listener: FlowID, _ listening: UInt32, at now: Instant, into sink: inout Sink
+  ) {
+    let forward = listeners[listening].forward
+    let guest = forward.guest.address
+    guard let port = resolvedPort(of: guest, hint: 0, for: listener, at: now, into: &sink) else { return }
+    guard !isFull(port) else {
+      listeners[listening].isQueued = true
+      return work.hold(listener)
+    }
+    guard case .accepted(let count) = host.receiveDatagrams(listener, into: &inbox) else { return }
     var place = 0
     while place < count {
       let entry = inbox[place]
@@ -206,7 +222,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       udp[slot].bytesToGuest += inbox.byteCount(alike)
       sendUDP(alike, from: udp[slot].remote, to: forward.guest, hint: udp[slot].neighbor, at: now, into: &sink)
     }
-    return !inbox.isFull
+    // A full batch says that more may wait.
+    if inbox.isFull { postponeListener(listener, listening) }
   }
 
   /// The flow of a client of a forward, begun if there is none.

@@ -112,7 +112,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
   ) {
     if readiness.contains(.failed) { reportFailures(id, at: now, into: &sink) }
-    if readiness.contains(.readable) { readEchoes(id, slot, at: now, into: &sink) }
+    // One that waits in the queue reads in its turn.
+    if readiness.contains(.readable) && !echo[slot].isQueued { readEchoes(id, slot, at: now, into: &sink) }
   }
 
   /// Reads one batch of replies and passes them on.
@@ -120,7 +121,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
   ) {
     echo[slot].isQueued = false
-    guard isResolved(echo[slot].guest.address, hint: echo[slot].neighbor, for: id, at: now, into: &sink) else { return }
+    let (guest, hint) = (echo[slot].guest.address, echo[slot].neighbor)
+    guard let port = resolvedPort(of: guest, hint: hint, for: id, at: now, into: &sink) else { return }
+    guard !isFull(port) else {
+      echo[slot].isQueued = true
+      return work.hold(id)
+    }
     guard case .accepted(let count) = host.receiveDatagrams(id, into: &inbox) else { return }
     for place in 0..<count {
       let source = inbox[place].source.address
@@ -132,7 +138,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     useEcho(slot, of: id, at: now)
     // A full batch says that more may wait, for which there is no new event.
-    if inbox.isFull { enqueueEcho(id, slot) }
+    guard inbox.isFull else { return }
+    echo[slot].isQueued = true
+    work.postpone(id)
   }
 
   /// Puts a flow into the queue of those with work.

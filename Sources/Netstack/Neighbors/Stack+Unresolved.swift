@@ -5,13 +5,14 @@ import Primitives
 // Flows that wait for the station of their guest. What they have for it stays in the host's sockets meanwhile: they are
 // the queue of packets that RFC 4861 section 7.2.2 and RFC 1122 section 2.3.2.2 ask for.
 extension Stack where Host: ~Copyable, Watcher: ~Copyable {
-  /// Whether the station of `guest` is known; if not, it is asked for and flow `id` waits for the answer.
-  mutating func isResolved<Sink: FrameSink & ~Copyable>(
-    _ guest: IPAddress, hint: Int, for id: FlowID, at now: Instant, into sink: inout Sink
-  ) -> Bool {
-    guard path(to: guest, hint: hint, at: now, into: &sink) == nil else { return true }
+  /// The port behind which the station of `guest` is; nil where it is not known: then it is asked for and flow `id` waits
+  /// for the answer.
+  mutating func resolvedPort<Sink: FrameSink & ~Copyable>(
+    of guest: IPAddress, hint: Int, for id: FlowID, at now: Instant, into sink: inout Sink
+  ) -> PortID? {
+    if let path = path(to: guest, hint: hint, at: now, into: &sink) { return path.port }
     awaitNeighbor(id)
-    return false
+    return nil
   }
 
   /// Lets a flow wait. Beyond the bound a flow goes on with its next event, or when its timer fires.

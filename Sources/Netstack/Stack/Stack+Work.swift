@@ -18,6 +18,14 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     return nil
   }
 
+  /// Whether the link of `port` had no room when it was last asked. What was not read from the host yet waits there, so
+  /// that it is not lost for what another flow has filled the link with.
+  @inline(__always)
+  func isFull(_ port: PortID) -> Bool {
+    let port = Int(port.rawValue)
+    return port < ports.count && ports[port].isAttached && ports[port].isBlocked
+  }
+
   /// Puts a TCP connection into the queue of flows with work.
   mutating func enqueue(_ id: FlowID, _ slot: UInt32) {
     guard !tcp[slot].isQueued else { return }
@@ -25,7 +33,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     work.append(id)
   }
 
-  /// Runs one round of the work that waits: each flow once, within its budget.
+  /// Runs one round of the work that is ready: each flow once, within its budget.
   mutating func doWork<Sink: FrameSink & ~Copyable>(at now: Instant, into sink: inout Sink) {
     let count = work.beginRound()
     for place in 0..<count {
@@ -37,7 +45,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       case .udp(let slot): readDatagrams(id, slot, at: now, into: &sink)
       case .echo(let slot): readEchoes(id, slot, at: now, into: &sink)
       case .transfer(let slot): serviceTransfer(id, slot, at: now, into: &sink)
-      case .listener(let slot): hostReadyListener(id, slot, .readable, at: now, into: &sink)
+      case .listener(let slot): readListener(id, slot, at: now, into: &sink)
       case .dns(let place): serviceDNS(id, DNSPlace(rawValue: place), at: now, into: &sink)
       case nil: break
       }

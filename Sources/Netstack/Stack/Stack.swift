@@ -184,6 +184,7 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
       ports[port].expiry = .never
       endFlows(of: PortID(rawValue: UInt16(port)), into: &sink)
     }
+    work.releasePostponed()
     doWork(at: now, into: &sink)
   }
 

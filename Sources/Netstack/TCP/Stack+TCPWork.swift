@@ -146,6 +146,7 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ id: FlowID, _ slot: UInt32, _ path: GuestPath, at now: Instant, into sink: inout Sink
   ) -> Progress {
     var hasRoom = true
+    let sentBefore = tcp[slot].bytesToGuest
     if tcp[slot].work.contains(.synchronize) {
       hasRoom = sendSynchronize(slot, path, at: now, into: &sink)
       if hasRoom { tcp[slot].work.remove(.synchronize) }
@@ -170,36 +171,38 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       hasRoom = sendAcknowledgments(slot, path, at: now, into: &sink)
       if hasRoom { tcp[slot].work.remove(.acknowledge) }
     }
-    requeue(id, slot, hasRoom: hasRoom)
+    requeue(id, slot, hasRoom: hasRoom, hasSent: tcp[slot].bytesToGuest > sentBefore)
     return .done
   }
 
-  private mutating func requeue(_ id: FlowID, _ slot: UInt32, hasRoom: Bool) {
+  private mutating func requeue(_ id: FlowID, _ slot: UInt32, hasRoom: Bool, hasSent: Bool) {
     guard !tcp[slot].work.isEmpty && !tcp[slot].isQueued else { return }
     guard hasRoom else {
       tcp[slot].isQueued = true
-      return work.hold(id)
+      return work.hold(id, isSated: hasSent)
     }
     // What only the handshake's end makes possible is not worth another round before it.
-    if tcp[slot].isSynchronized && tcp[slot].work.contains(.pump) { enqueue(id, slot) }
+    guard tcp[slot].isSynchronized && tcp[slot].work.contains(.pump) else { return }
+    tcp[slot].isQueued = true
+    work.postpone(id)
   }
 
   // MARK: Host to guest
 
-  /// Reads from the host and sends to the guest, as far as windows, budget and link allow.
+  /// Reads from the host and sends to the guest, as far as windows, quantum and link allow.
   /// - Returns: false where the link had no room.
   private mutating func pump<Sink: FrameSink & ~Copyable>(
     _ id: FlowID, _ slot: UInt32, _ path: GuestPath, at now: Instant, into sink: inout Sink
   ) -> Bool {
     tcp[slot].work.remove(.pump)
-    var budget = Self.pumpBudget
+    var rest = Self.quantum
     sending: while let permit = tcp[slot].permit(at: now, scoreboard) {
-      guard budget > 0 else {
+      guard rest > 0 else {
         tcp[slot].work.insert(.pump)
         return true
       }
-      switch sendData(id, slot, path, permit, at: now, into: &sink) {
-      case .sent(let count): budget -= count
+      switch sendData(id, slot, path, permit, limit: rest, at: now, into: &sink) {
+      case .sent(let count): rest -= count
       case .nothing: break sending
       case .noRoom:
         tcp[slot].work.insert(.pump)
@@ -216,8 +219,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     return true
   }
 
-  /// Bytes that one flow may send before the others have their turn.
-  private static var pumpBudget: Int { 512 * 1024 }
+  /// Bytes that a flow may send before the others have their turn, and then what is left of the last slot.
+  private static var quantum: Int { 256 * 1024 }
 
   private enum Sent {
     case sent(Int)
@@ -227,16 +230,18 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     case noRoom
   }
 
-  /// Reads one run of segments from the host into slots and sends them.
+  /// Reads one run of segments from the host into slots, as many as hold `limit` bytes at most, and sends them.
   private mutating func sendData<Sink: FrameSink & ~Copyable>(
-    _ id: FlowID, _ slot: UInt32, _ path: GuestPath, _ permit: TCPPermit, at now: Instant, into sink: inout Sink
+    _ id: FlowID, _ slot: UInt32, _ path: GuestPath, _ permit: TCPPermit, limit: Int = quantum, at now: Instant,
+    into sink: inout Sink
   ) -> Sent {
     let family = tcp[slot].guest.address.family
     let headers = PacketHeader.internetLength(family) + TCPHeader.minimumLength + tcp[slot].optionLength
     let size = min(tcp[slot].segmentSize, path.mtu - headers, permit.byteCount)
     let length = slotLength(size, of: permit.byteCount, behind: headers, by: path, family)
+    let wanted = min(permit.byteCount, limit)
     let request = SlotRequest(
-      port: path.port, maximumSlots: min((permit.byteCount + length - 1) / length, Int(tcp[slot].readLimit)),
+      port: path.port, maximumSlots: min((wanted + length - 1) / length, Int(tcp[slot].readLimit)),
       headerLength: EthernetHeader.length + headers, payloadLength: length)
     guard let run = reserve(request, in: &sink) else { return .noRoom }
     let offered = min(permit.byteCount, run.count * length)

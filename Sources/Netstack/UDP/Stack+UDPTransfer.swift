@@ -65,7 +65,8 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ id: FlowID, _ slot: UInt32, _ readiness: HostReadiness, at now: Instant, into sink: inout Sink
   ) {
     if readiness.contains(.failed) { reportFailures(id, at: now, into: &sink) }
-    if readiness.contains(.readable) { readDatagrams(id, slot, at: now, into: &sink) }
+    // One that waits in the queue reads in its turn.
+    if readiness.contains(.readable) && !udp[slot].isQueued { readDatagrams(id, slot, at: now, into: &sink) }
   }
 
   /// Reads one batch of datagrams of a flow and passes them on.
@@ -73,7 +74,12 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink
   ) {
     udp[slot].isQueued = false
-    guard isResolved(udp[slot].guest.address, hint: udp[slot].neighbor, for: id, at: now, into: &sink) else { return }
+    let (guest, hint) = (udp[slot].guest.address, udp[slot].neighbor)
+    guard let port = resolvedPort(of: guest, hint: hint, for: id, at: now, into: &sink) else { return }
+    guard !isFull(port) else {
+      udp[slot].isQueued = true
+      return work.hold(id)
+    }
     guard case .accepted(let count) = host.receiveDatagrams(id, into: &inbox) else { return }
     var place = 0
     while place < count {
@@ -95,7 +101,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     }
     use(slot, of: id, at: now)
     // A full batch says that more may wait, for which there is no new event.
-    if inbox.isFull { enqueueUDP(id, slot) }
+    guard inbox.isFull else { return }
+    udp[slot].isQueued = true
+    work.postpone(id)
   }
 
   /// Puts a flow into the queue of those with work.

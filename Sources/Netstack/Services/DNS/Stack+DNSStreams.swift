@@ -115,7 +115,9 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
       case .failed: return endDNSStream(id, place)
       }
     }
-    enqueueDNSStream(place)
+    guard !dns.streams[place].isQueued else { return }
+    dns.streams[place].isQueued = true
+    work.postpone(id)
   }
 
   // MARK: Answers
