@@ -96,7 +96,7 @@ let package = Package(
       name: "RuntimeTests",
       dependencies: [
         "culvert", "Runtime", "Configuration", "LinuxSystem", "RouteNetlink", "Links", "HostSockets", "Netstack",
-        "Primitives",
+        "Primitives", "Simulation",
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
     .testTarget(

@@ -5,6 +5,8 @@ import LinuxSystem
 final class GuestEnd {
   private let socket: Socket
   private var received: [UInt8] = []
+  /// What is left of the frames that `fill` has begun to write.
+  private var unwritten: ArraySlice<UInt8> = []
 
   init(_ socket: consuming Socket) { self.socket = socket }
 
@@ -30,6 +32,29 @@ final class GuestEnd {
       if count == 0 { try awaitEvent(on: socket.rawValue, for: .writable) }
       rest = rest.dropFirst(count)
     }
+  }
+
+  /// Has the socket hold as many bytes as every system allows.
+  func widen() throws { try socket.set(.sendBuffer, to: 212_992) }
+
+  /// Writes a frame over and over, as long as the socket takes any; how many bytes it took.
+  func fill(with frame: [UInt8]) throws -> Int {
+    let frames = Array(repeatElement(frame, count: 512).joined())
+    var total = 0
+    while true {
+      if unwritten.isEmpty { unwritten = frames[...] }
+      let count = try write(unwritten)
+      guard count > 0 else { return total }
+      unwritten = unwritten.dropFirst(count)
+      total += count
+    }
+  }
+
+  /// The frames that have come since they were last taken.
+  func takeFrames() throws -> [[UInt8]] {
+    let frames = try frames()
+    received.removeFirst(frames.reduce(0) { $0 + 4 + $1.count })
+    return frames
   }
 
   /// The frames that have come so far.
@@ -65,6 +90,12 @@ final class GuestEnd {
   static func isAnswer(_ frame: [UInt8], to last: UInt8) -> Bool {
     frame.prefix(14) == [0x52, 0x54, 0, 0, 0, last, 0x52, 0x55, 10, 0, 2, 2, 0x08, 0x06]
       && frame.dropFirst(20).prefix(12) == [0, 2, 0x52, 0x55, 10, 0, 2, 2, 10, 0, 2, 2]
+  }
+
+  /// A framed frame for another station, which draws no answer.
+  static func noise(from last: UInt8) -> [UInt8] {
+    let ethernet: [UInt8] = [0x52, 0x54, 0, 0, 0, 0xff, 0x52, 0x54, 0, 0, 0, last, 0x08, 0x00]
+    return [0, 0, 0, 60] + ethernet + [UInt8](repeating: 0, count: 46)
   }
 
   /// A framed datagram of three bytes from a port of 10.0.2.15 to a port of the gateway, which is the host's loopback.

@@ -1,5 +1,6 @@
 import Configuration
 import HostSockets
+import Links
 import LinuxSystem
 import Logging
 import Netstack
@@ -16,7 +17,10 @@ final class LoopUnderTest {
   private let lines = Lines()
   let mailbox: Mailbox
 
-  init(links: Int = 1, loops: Int = 1, _ options: ServiceOptions = ServiceOptions()) throws {
+  /// `receiveCapacity` is that of each link's buffer, where the usual one is too large to be filled.
+  init(
+    links: Int = 1, loops: Int = 1, _ options: ServiceOptions = ServiceOptions(), receiveCapacity: Int? = nil
+  ) throws {
     var addresses: [[LinkAddress]] = []
     for _ in 0..<loops {
       let (queues, ends) = try GuestEnd.links(links)
@@ -27,6 +31,12 @@ final class LoopUnderTest {
     options.network.dnsUpstream = ["192.0.2.53"]
     network = try Setup(options, logger: lines.logger(.info)).makeLoops(links: addresses)
     mailbox = network[0].mailbox
+    guard let receiveCapacity else { return }
+    for port in 0..<links {
+      network[0].links.withLink(of: port) {
+        $0.receiver = FrameReceiver(.stream, port: $0.port, capacity: receiveCapacity)
+      }
+    }
   }
 
   /// The guest's end of a link, or of another queue of it.
@@ -47,6 +57,23 @@ final class LoopUnderTest {
   }
 
   var log: String { lines.all.joined() }
+
+  /// What has come from the guest of a link.
+  func received(from port: Int) -> FrameReceiver.Counters {
+    network[0].links.withLink(of: port) { $0.receiver.counters }
+  }
+
+  func drops(_ reason: DropReason) -> UInt64 { network[0].stack.counters[reason] }
+
+  /// Bytes that a guest's connection has been sent.
+  func byteCount(to guest: Endpoint) -> Int {
+    var count = 0
+    network[0].stack.forEachFlow { if $0.guest == guest { count = Int($0.bytesToGuest) } }
+    return count
+  }
+
+  /// Whether nothing is left to do before the next event, or time.
+  var isAtRest: Bool { network[0].stack.nextDeadline > network[0].now }
 
   /// Takes turns until `condition` holds.
   func run(until condition: () throws -> Bool) throws {

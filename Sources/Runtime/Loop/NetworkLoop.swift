@@ -187,22 +187,26 @@ extension NetworkLoop where Host: ~Copyable {
     stack.receive(receiver.batch, at: now, into: &links)
   }
 
-  /// Writes what the turn has left on each link, and tells the stack where there is room again.
+  /// Writes what the turn has left on each link, and tells the stack where there is room again: in rounds, so that no
+  /// link's frames wait for what another takes again and again.
   private mutating func flushLinks() {
     hasBacklog = false
-    for port in links.ports {
-      for round in 0... {
+    for round in 0...Self.roomNoticesPerTurn {
+      var hasRoom = false
+      for port in links.ports {
         if case .failed(let reason) = links.withLink(of: port, { $0.flush() }) {
           detach(port, because: reason)
-          break
+          continue
         }
         guard round < Self.roomNoticesPerTurn else {
           hasBacklog = true
-          break
+          continue
         }
-        guard links.withLink(of: port, { $0.transmitter.takeRoomNotice() }) else { break }
+        guard links.withLink(of: port, { $0.transmitter.takeRoomNotice() }) else { continue }
+        hasRoom = true
         stack.linkReady(PortID(rawValue: UInt16(port)), at: now, into: &links)
       }
+      guard hasRoom else { return }
     }
   }
 
