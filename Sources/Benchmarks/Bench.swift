@@ -6,7 +6,6 @@ import Simulation
 /// A stack on a simulated host.
 final class Bench {
   static let batchSize = 64
-  static let server = Endpoint(IPv4Address(192, 0, 2, 1), port: 5001)
 
   var stack: Stack<SimulatedHost, NoObserver>
   var sink = CountingSink()
@@ -16,16 +15,30 @@ final class Bench {
   /// The guest's end of what is measured.
   private(set) var guest: GuestEnd
 
-  init(to remote: Endpoint = Bench.server) {
-    guest = GuestEnd(Endpoint(IPv4Address(10, 0, 2, 15), port: 50_000), to: remote)
+  /// A guest that speaks to a server outside.
+  convenience init(over family: IPAddress.Family) {
+    switch family {
+    case .ipv4: self.init(to: Endpoint(IPv4Address(192, 0, 2, 1), port: 5001))
+    case .ipv6: self.init(to: Endpoint(IPAddress(IPv6Address(high: 0x2001_0db8 << 32, low: 1)), port: 5001))
+    }
+  }
+
+  init(to remote: Endpoint) {
+    let settings = NetworkSettings()
+    let address =
+      switch remote.address.family {
+      case .ipv4: IPAddress(settings.ipv4FirstLease)
+      case .ipv6: IPAddress(IPv6Address(high: settings.ipv6Prefix.network.high, low: 0x15))
+      }
+    guest = GuestEnd(Endpoint(address, port: 50_000), to: remote)
     var host = SimulatedHost()
     var service = RemoteService()
     service.keepsBytes = false
     service.sendBufferSize = 32 << 20
     service.receiveBufferSize = 32 << 20
-    host.services[Self.server] = service
+    host.services[remote] = service
     host.keepsDatagrams = false
-    stack = Stack(settings: NetworkSettings(), host: host, observer: NoObserver(), seed: (1, 2, 3, 4))
+    stack = Stack(settings: settings, host: host, observer: NoObserver(), seed: (1, 2, 3, 4))
     stack.attach(.first, at: now, into: &sink)
   }
 

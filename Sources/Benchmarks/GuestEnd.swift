@@ -19,7 +19,7 @@ struct GuestEnd {
 
   /// Learns from the stack's SYN-ACK where its sequence numbers start.
   mutating func take(synAck frame: [UInt8]) {
-    guard let answer = try? PlainFrame(decoding: frame), case .tcp(let synAck)? = answer.ipv4?.payload else {
+    guard let answer = try? PlainFrame(decoding: frame), case .tcp(let synAck)? = answer.payload else {
       fatalExit("the SYN got no answer")
     }
     stackStart = synAck.sequence
@@ -47,11 +47,13 @@ struct GuestEnd {
   }
 
   /// Any packet of the guest's.
-  func frame(_ payload: PlainIPv4.Payload) -> [UInt8] {
+  func frame(_ payload: PlainPayload) -> [UInt8] {
+    let settings = NetworkSettings()
     guard let source = local.address.ipv4, let destination = remote.address.ipv4 else {
-      fatalExit("the benchmarks speak IPv4")
+      let packet = PlainIPv6(from: local.address.mapped, to: remote.address.mapped, payload)
+      return PlainFrame(destination: settings.ipv6GatewayMAC, source: Self.mac, .ipv6(packet)).encoded
     }
     let packet = PlainIPv4(from: source, to: destination, payload)
-    return PlainFrame(destination: NetworkSettings().gatewayMAC, source: Self.mac, .ipv4(packet)).encoded
+    return PlainFrame(destination: settings.gatewayMAC, source: Self.mac, .ipv4(packet)).encoded
   }
 }

@@ -16,13 +16,19 @@ struct Workload: Sendable {
   func measure() -> Measurement { body(name) }
 
   static let all = [
-    Workload("guest to host, TCP, 1460 B") { measureGuestToHost(payload: 1460, name: $0) },
-    Workload("guest to host, TCP, 64 KB") { measureGuestToHost(payload: 65_480, name: $0) },
-    Workload("host to guest, TCP, 1460 B") { measureHostToGuest(mss: 1460, name: $0) },
-    Workload("host to guest, TCP, 64 KB") { measureHostToGuest(mss: 65_480, name: $0) },
-    Workload("guest to host, UDP, 64 B") { measureDatagramsFromGuest(payload: 64, name: $0) },
-    Workload("guest to host, UDP, 1472 B") { measureDatagramsFromGuest(payload: 1472, name: $0) },
-    Workload("host to guest, UDP, 1472 B") { measureDatagramsToGuest(payload: 1472, name: $0) },
+    Workload("guest to host, TCP, 1460 B") { measureGuestToHost(payload: 1460, .ipv4, name: $0) },
+    Workload("guest to host, TCP over IPv6, 1440 B") { measureGuestToHost(payload: 1440, .ipv6, name: $0) },
+    Workload("guest to host, TCP, 64 KB") { measureGuestToHost(payload: 65_480, .ipv4, name: $0) },
+    Workload("guest to host, TCP over IPv6, 64 KB") { measureGuestToHost(payload: 65_460, .ipv6, name: $0) },
+    Workload("host to guest, TCP, 1460 B") { measureHostToGuest(mss: 1460, .ipv4, name: $0) },
+    Workload("host to guest, TCP over IPv6, 1440 B") { measureHostToGuest(mss: 1440, .ipv6, name: $0) },
+    Workload("host to guest, TCP, 64 KB") { measureHostToGuest(mss: 65_480, .ipv4, name: $0) },
+    Workload("host to guest, TCP over IPv6, 64 KB") { measureHostToGuest(mss: 65_460, .ipv6, name: $0) },
+    Workload("guest to host, UDP, 64 B") { measureDatagramsFromGuest(payload: 64, .ipv4, name: $0) },
+    Workload("guest to host, UDP, 1472 B") { measureDatagramsFromGuest(payload: 1472, .ipv4, name: $0) },
+    Workload("guest to host, UDP over IPv6, 1452 B") { measureDatagramsFromGuest(payload: 1452, .ipv6, name: $0) },
+    Workload("host to guest, UDP, 1472 B") { measureDatagramsToGuest(payload: 1472, .ipv4, name: $0) },
+    Workload("host to guest, UDP over IPv6, 1452 B") { measureDatagramsToGuest(payload: 1452, .ipv6, name: $0) },
     Workload("ping and its answer, 56 B") { measurePing(payload: 56, name: $0) },
   ]
 }
@@ -38,9 +44,9 @@ func countFrames(of name: String) -> Int {
 private let warmUps = 20
 private let rounds = 200
 
-private func measureGuestToHost(payload: Int, name: String) -> Measurement {
+private func measureGuestToHost(payload: Int, _ family: IPAddress.Family, name: String) -> Measurement {
   var measurement = Measurement(name)
-  let bench = Bench()
+  let bench = Bench(over: family)
   let connection = bench.connect(mss: 65_480)
   let bytes = [UInt8](repeating: 0x5a, count: payload)
   // Long frames take long to make.
@@ -59,9 +65,9 @@ private func measureGuestToHost(payload: Int, name: String) -> Measurement {
   return measurement
 }
 
-private func measureHostToGuest(mss: UInt16, name: String) -> Measurement {
+private func measureHostToGuest(mss: UInt16, _ family: IPAddress.Family, name: String) -> Measurement {
   var measurement = Measurement(name)
-  let bench = Bench()
+  let bench = Bench(over: family)
   let connection = bench.connect(mss: mss)
   let bytes = [UInt8](repeating: 0x5a, count: Bench.batchSize * Int(mss))
   let before = bench.sink.payloadBytes
@@ -90,9 +96,9 @@ private func measureHostToGuest(mss: UInt16, name: String) -> Measurement {
   return measurement
 }
 
-private func measureDatagramsFromGuest(payload: Int, name: String) -> Measurement {
+private func measureDatagramsFromGuest(payload: Int, _ family: IPAddress.Family, name: String) -> Measurement {
   var measurement = Measurement(name)
-  let bench = Bench()
+  let bench = Bench(over: family)
   let frame = bench.guest.datagram([UInt8](repeating: 0x5a, count: payload))
   bench.load(Array(repeating: frame, count: Bench.batchSize))
   for round in 0..<(warmUps + rounds) {
@@ -107,9 +113,9 @@ private func measureDatagramsFromGuest(payload: Int, name: String) -> Measuremen
   return measurement
 }
 
-private func measureDatagramsToGuest(payload: Int, name: String) -> Measurement {
+private func measureDatagramsToGuest(payload: Int, _ family: IPAddress.Family, name: String) -> Measurement {
   var measurement = Measurement(name)
-  let bench = Bench()
+  let bench = Bench(over: family)
   bench.load([bench.guest.datagram([1])])
   bench.receive()
   guard let flow = bench.stack.host.datagramFlow(onPort: bench.guest.local.port) else {
