@@ -49,6 +49,17 @@ public struct FileDescriptor: ~Copyable, Sendable {
     return try Self.orWait(count, "read from a descriptor")
   }
 
+  /// Reads what is `offset` bytes behind the start of a file to the start of `bytes`, wherever the descriptor stands.
+  /// - Returns: how many bytes came, 0 at the end.
+  public func read(into bytes: inout MutableSpan<UInt8>, at offset: Int) throws(SystemError) -> Int {
+    // SAFETY: the system writes only within the span's bounds.
+    let count = unsafe bytes.withUnsafeMutableBytes { buffer in
+      uninterrupted { unsafe pread(rawValue, buffer.baseAddress, buffer.count, off_t(offset)) }
+    }
+    guard count >= 0 else { throw .last("read from a descriptor") }
+    return count
+  }
+
   /// Writes from the start of `bytes`.
   /// - Returns: how many bytes were taken; nil where it would have to wait.
   public func write(_ bytes: Span<UInt8>) throws(SystemError) -> Int? {

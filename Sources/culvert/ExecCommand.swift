@@ -14,7 +14,9 @@ struct ExecCommand: ParsableCommand {
 
       Where users may make no namespaces, what to switch on is said. The exit status is the command's, or 128 and \
       the signal's number if a signal ended it, 127 for a command that is not there and 126 for one that cannot be \
-      run. SIGTERM, SIGHUP and SIGQUIT are passed on to it. Processes that it leaves behind have no network any more.
+      run. SIGTERM, SIGHUP and SIGQUIT are passed on to it. What it has sent is delivered after its end, as long as its \
+      receivers go on reading, and ten seconds more; a signal ends that at once. Processes that it leaves behind have \
+      no network any more.
 
       EXAMPLES
         A shell:

@@ -298,7 +298,7 @@ static inline int clinux_unread_count(int socket) {
 /// Room for the control messages of one message: a packet information, an extended error with its offender.
 #define CLINUX_CONTROL_CAPACITY 256
 /// The most descriptors that one message carries here (the kernel's limit is 253).
-#define CLINUX_MAXIMUM_DESCRIPTORS 16
+#define CLINUX_MAXIMUM_DESCRIPTORS 24
 
 /// Sends one message, at least one byte, with descriptors beside it.
 static inline ssize_t clinux_send_descriptors(

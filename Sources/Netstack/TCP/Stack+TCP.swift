@@ -138,6 +138,21 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     timers.set(tcp[slot].nextDeadline, for: id.index)
   }
 
+  /// Bytes, and ends of streams, that guests which have nothing more to say have said, and the host's peers have not
+  /// acknowledged.
+  public mutating func undeliveredByteCount() -> Int {
+    var count = 0
+    for index in 0..<flows.highWater {
+      guard let id = flows.id(at: index), case .tcp(let slot) = flows.slot(of: id), tcp[slot].isFinishUnderWay else {
+        continue
+      }
+      count += host.unacknowledgedByteCount(id)
+      // Behind the bytes that wait for room in the socket.
+      if tcp[slot].state != .draining && !tcp[slot].isWriteFinished { count += 1 }
+    }
+    return count
+  }
+
   /// Ends a connection for a shutdown of the network.
   mutating func shutDownTCP<Sink: FrameSink & ~Copyable>(
     _ id: FlowID, _ slot: UInt32, at now: Instant, into sink: inout Sink

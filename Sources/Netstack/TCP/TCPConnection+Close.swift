@@ -19,6 +19,11 @@ extension TCPConnection {
   /// Whether the host's failure may be passed on: the guest has everything that came before it.
   var isResetDue: Bool { hostEnd == .failed && sendUnacknowledged == sendMaximum }
 
+  /// Whether the guest has nothing more to say, and the host's peer is still to hear some of it.
+  var isFinishUnderWay: Bool {
+    (guestFinish != nil || state == .draining) && !isHostClosed && !isWriteFailed && !hasHostFailed
+  }
+
   /// The guest has reset; what the host took before is still to be delivered.
   mutating func beginDraining(at now: Instant) {
     state = .draining

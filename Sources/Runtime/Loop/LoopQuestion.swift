@@ -17,6 +17,8 @@ enum LoopQuestion: Equatable, Sendable {
   case leases(Reply<[DHCPLease]>)
   /// What the virtual resolver has done, and whom it asks.
   case resolver(Reply<ResolverStatus>)
+  /// How much of what guests have said the host's peers have not acknowledged, in bytes.
+  case undelivered(Reply<Int>)
   /// What comes of a command; nil for success.
   case outcome(of: Command, Reply<CommandError?>)
 
@@ -28,6 +30,7 @@ enum LoopQuestion: Equatable, Sendable {
     case .forwards(let reply): reply.abandon()
     case .leases(let reply): reply.abandon()
     case .resolver(let reply): reply.abandon()
+    case .undelivered(let reply): reply.abandon()
     case .outcome(_, let reply): reply.abandon()
     }
   }
@@ -94,6 +97,7 @@ extension NetworkLoop where Host: ~Copyable {
       var servers: [DNSServerSummary] = []
       stack.forEachResolver { servers.append($0) }
       reply.give(ResolverStatus(servers: servers, statistics: stack.resolverStatistics))
+    case .undelivered(let reply): reply.give(stack.undeliveredByteCount())
     case .outcome(let command, let reply):
       do throws(CommandError) {
         try stack.apply(command, at: now, into: &links)

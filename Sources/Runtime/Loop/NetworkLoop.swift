@@ -29,6 +29,10 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   var links: LinkSet
   /// The child whose end is this loop's end.
   var child: Child?
+  /// The sockets of the child's namespace, where it has one: what it has sent is delivered though it has ended.
+  var namespace: NamespaceSockets?
+  /// The child has ended, and what it has sent is on its way.
+  var aftermath: Aftermath?
   /// The loops of the network.
   var directory: LoopDirectory
   /// The ways into the loops of other networks, which are told what signals ask for.
@@ -123,7 +127,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     try links.exchange?.wake()
     // Behind the frames: a guest does not wait for a file.
     if leaseFile != nil { writeLeases() }
-    if end == nil, links.isFinished, child == nil { beginEnding(.linksFinished) }
+    try attendToAftermath()
+    if end == nil, links.isFinished, child == nil, aftermath == nil { beginEnding(.linksFinished) }
   }
 
   /// Looks for events a short time while much is on its way: who sleeps is woken for each segment of a sender that is as
@@ -147,7 +152,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   private var nextDeadline: Instant {
     if hasBacklog { return now }
     // Waiting work is due since the beginning of time, which no interval reaches back to.
-    let due = min(stack.nextDeadline, links.nextDeadline, end?.deadline ?? .never, leaseFile?.due ?? .never)
+    let own = min(end?.deadline ?? .never, leaseFile?.due ?? .never, aftermath?.due ?? .never)
+    let due = min(stack.nextDeadline, links.nextDeadline, own)
     return max(now, due)
   }
 }
@@ -274,6 +280,10 @@ extension NetworkLoop where Host: ~Copyable {
       } else if child != nil {
         // A key on the terminal has reached the command by itself.
         if !signal.isFromKernel { try child?.pass(signal.number) }
+      } else if aftermath != nil {
+        endAftermath()
+        // At once: nobody waits for what is still on its way.
+        beginEnding(.stopped)
       } else {
         beginEnding(.stopped)
       }
@@ -301,7 +311,7 @@ extension NetworkLoop where Host: ~Copyable {
     child = nil
     // One that went to the background has left its guest running, on the link.
     guard !daemonizes || status != .status(0) else { return }
-    beginEnding(.child(status))
+    if namespace != nil { aftermath = Aftermath(of: status, at: now) } else { beginEnding(.child(status)) }
   }
 
   /// Reads the host's name servers again, and hands them to the network where they have changed.
@@ -331,8 +341,8 @@ extension NetworkLoop where Host: ~Copyable {
     for drop in stack.observer.dropCounts { logger.notice("dropped, \(drop.reason): \(drop.count)") }
   }
 
-  private mutating func beginEnding(_ cause: LoopEnd) {
-    // Asked a second time: at once.
+  /// Begins to end; asked a second time, ends at once.
+  mutating func beginEnding(_ cause: LoopEnd) {
     guard end == nil else {
       end?.deadline = now
       return

@@ -1,3 +1,4 @@
+import BasicContainers
 import LinuxSystem
 import Primitives
 import RouteNetlink
@@ -9,8 +10,8 @@ struct NamespaceChild: ~Copyable {
   let port: Int
   /// The interface's hardware address, once the device was taken.
   private(set) var hardware: MACAddress?
-  /// The device's queues that are still to be taken.
-  private var queues = ReceivedDescriptors()
+  /// What is still to be taken: the device's queues, and behind them what tells of the sockets of a new namespace.
+  private var descriptors = ReceivedDescriptors()
   private var process: ChildProcess?
   private let socket: Socket
 
@@ -30,10 +31,17 @@ struct NamespaceChild: ~Copyable {
   /// Takes a queue of the device that the helper hands over; waits for it the first time.
   mutating func takeDevice() throws -> FileDescriptor {
     if hardware == nil { hardware = MACAddress(try awaitAnswer()) }
-    guard let queue = queues.popFirst(), hardware != nil else {
+    guard let queue = descriptors.popFirst(), hardware != nil else {
       throw ServiceError("the process that sets a namespace up handed no device over")
     }
     return queue
+  }
+
+  /// Gives up what tells of the sockets of a new namespace, and keeps it, once all queues are taken.
+  mutating func takeSockets() -> NamespaceSockets {
+    var tables = UniqueArray<FileDescriptor>()
+    while let table = descriptors.popFirst() { tables.append(table) }
+    return NamespaceSockets(tables: tables)
   }
 
   /// Has the interface be given its addresses.
@@ -54,7 +62,7 @@ struct NamespaceChild: ~Copyable {
 
   private mutating func receive(_ bytes: inout [UInt8]) throws(SystemError) -> Int {
     var space = bytes.mutableSpan
-    return try socket.receive(into: &space, descriptors: &queues) ?? 0
+    return try socket.receive(into: &space, descriptors: &descriptors) ?? 0
   }
 
   /// Waits until a helper without a command has ended.

@@ -1,3 +1,4 @@
+import BasicContainers
 import LinuxSystem
 import Primitives
 import RouteNetlink
@@ -6,7 +7,8 @@ import RouteNetlink
 /// interface.
 ///
 ///     helper                                                            the one who serves
-///     0, the interface's hardware address, the device's descriptors ->
+///     0, the interface's hardware address, the device's queues,
+///        of a new namespace the tables of its sockets               ->
 ///                                                                   <-  the interface's addresses
 ///     0                                                             ->
 ///                                                                   <-  start, where there is a command
@@ -25,7 +27,12 @@ public enum NamespaceHelper {
       guard let hardware = try routes.interface(named: request.interface.name)?.hardware else {
         throw ServiceError("the interface \(request.interface.name) has no hardware address")
       }
-      try answer(0, "\(hardware)", descriptors: device, on: socket)
+      var descriptors = device
+      if request.target == nil {
+        var tables = try NamespaceSockets.openTables()
+        while let table = tables.popLast() { descriptors.append(table.take()) }
+      }
+      try answer(0, "\(hardware)", descriptors: descriptors, on: socket)
       guard let addresses = try hear(socket) else { return 1 }
       try setUp(request.interface, addresses, &routes)
       try answer(0, "", descriptors: [], on: socket)

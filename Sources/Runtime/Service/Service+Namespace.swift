@@ -4,7 +4,8 @@ import Logging
 import RouteNetlink
 
 extension Service {
-  /// Runs a command in a new network namespace, and serves that until the command ends.
+  /// Runs a command in a new network namespace, and serves that until the command ends and what it has sent is
+  /// delivered.
   /// - Returns: the status to exit with.
   public static func execute(_ command: [String], options: ServiceOptions) throws(ServiceError) -> Int32 {
     try ServiceError.wrapping {
@@ -20,6 +21,7 @@ extension Service {
       try setup.configure(&helper, on: &loops[0])
       var control = try setup.openControl()
       let pidFile = try setup.writePIDFile()
+      loops[0].namespace = helper.takeSockets()
       try loops[0].adopt(Child(helper.takeProcess(), daemonizes: false))
       try Setup.harden()
       try loops.startOthers()

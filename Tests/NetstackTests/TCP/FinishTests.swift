@@ -104,6 +104,47 @@ import Testing
   }
 
   @Test(arguments: families)
+  func `what a guest has said is undelivered until the host's peer has it, once there is no more`(
+    family: IPAddress.Family
+  ) throws {
+    func left(_ lab: Lab) -> Int { lab.stack.undeliveredByteCount() }
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false), over: family)
+      tcp.guest(.data("hello", seq: 1, ack: 1))
+      // It may go on for as long as it likes.
+      #expect(left(lab) == 0)
+      tcp.guest(.fin("!", seq: 6, ack: 1))
+      #expect(left(lab) == 6)
+      server.read(2)
+      #expect(left(lab) == 4)
+      server.read()
+      #expect(left(lab) == 0)
+    }
+    try withLab { lab in
+      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false), over: family)
+      tcp.guest(.data("hello", seq: 1, ack: 1), .rst(seq: 6))
+      #expect(left(lab) == 5)
+      server.read()
+      #expect(left(lab) == 0)
+    }
+  }
+
+  @Test(arguments: families)
+  func `an end behind bytes that the host has no room for is undelivered, too`(family: IPAddress.Family) throws {
+    try withLab { lab in
+      var service = RemoteService(readsAtOnce: false)
+      service.sendBufferSize = 2000
+      let (tcp, server) = try lab.established(service, over: family)
+      tcp.guest(.data(pattern(1000), seq: 1, ack: 1), .fin(String(repeating: "x", count: 1000), seq: 1001, ack: 1))
+      let before = lab.stack.undeliveredByteCount()
+      #expect(before == 2000)
+      server.read()
+      let after = lab.stack.undeliveredByteCount()
+      #expect(after == 0)
+    }
+  }
+
+  @Test(arguments: families)
   func `data on a reset is not delivered`(family: IPAddress.Family) throws {
     try withLab { lab in
       let (tcp, server) = try lab.established(over: family)
