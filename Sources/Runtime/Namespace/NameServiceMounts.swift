@@ -1,19 +1,54 @@
 import LinuxSystem
 
 /// What programs in a new namespace see of the host's name service: a `resolv.conf` of the namespace's own, and none of
-/// the sockets by which the C library would ask a server of the host's instead.
+/// the sockets by which the C library would ask a server of the host's instead. A folder that the host has removed takes
+/// what is mounted over it along; one that it makes afterwards is not hidden.
 enum NameServiceMounts {
   private static let configurationPath = "/etc/resolv.conf"
-  /// nscd(8) and nss-resolve(8).
-  private static let sockets = ["/run/nscd/socket", "/var/run/nscd/socket", "/run/systemd/resolve/io.systemd.Resolve"]
+  /// Where nscd(8), and systemd-resolved(8) for nss-resolve(8), listen; the first is often there under two names.
+  private static let socketFolders = ["/run/nscd", "/var/run/nscd", "/run/systemd/resolve"]
+  /// What /etc/resolv.conf may be a link to, in the last of these folders.
+  private static let configurationNames = ["stub-resolv.conf", "resolv.conf"]
 
   /// Mounts all of it in the mount namespace of this process.
   static func install(_ configuration: String) throws(SystemError) {
-    for socket in sockets where FileSystem.exists(socket) { try Mounts.bind("/dev/null", over: socket) }
+    for folder in socketFolders where try isFolder(folder) { try hideSockets(in: folder, configuration) }
     if try FileSystem.realPath(of: configurationPath) != nil {
       try mountOverFile(configuration)
     } else {
       try replaceFolder(configuration)
+    }
+  }
+
+  private static func isFolder(_ path: String) throws(SystemError) -> Bool {
+    do throws(SystemError) {
+      return try FileIdentity(path: path).isFolder
+    } catch  where error.isNotFound || error.isForbidden {
+      return false
+    }
+  }
+
+  /// Has a folder in memory stand for one in which servers listen, now or later; without sockets it shows the rest of
+  /// what is there, and as the servers' configuration the namespace's own.
+  private static func hideSockets(in folder: String, _ configuration: String) throws(SystemError) {
+    let original = try FileDescriptor.open(reading: folder)
+    let names = try FileSystem.names(in: folder)
+    try Mounts.mountMemory(at: folder)
+    for name in names {
+      if configurationNames.contains(name) {
+        try FileSystem.write(configuration, to: "\(folder)/\(name)")
+      } else {
+        try showUnlessSocket("/proc/self/fd/\(original.rawValue)/\(name)", at: "\(folder)/\(name)")
+      }
+    }
+  }
+
+  private static func showUnlessSocket(_ source: String, at target: String) throws(SystemError) {
+    do throws(SystemError) {
+      guard try !FileIdentity(path: source).isSocket else { return }
+      try show(source, at: target)
+    } catch  where error.isNotFound {
+      // A server's file for a moment, which is gone.
     }
   }
 

@@ -177,16 +177,52 @@ extension SystemTests {
       }
     }
 
-    @Test func `the sockets of the host's name caches are hidden`() throws {
-      let folder = "/run/nscd"
-      let prepare = """
-        mkdir -p \(folder) /run/systemd/resolve; touch \(folder)/socket
-        touch /run/systemd/resolve/io.systemd.Resolve
+    /// A /run of the test's own, in which servers listen.
+    static let listeningServers = """
+      mkdir -p /mnt/run/nscd /mnt/run/systemd/resolve/netif; mount --bind /mnt/run /run; cd /run/systemd/resolve
+      for socket in /run/nscd/socket io.systemd.Resolve; do
+        socat -u UNIX-LISTEN:$socket,unlink-close=0 /dev/null & until [ -e $socket ]; do sleep 0.01; done; kill $!
+      done
+      echo 7 >/run/nscd/nscd.pid; echo DNS= >netif/2; ln -s netif/2 link
+      echo nameserver 127.0.0.53 | tee resolv.conf >stub-resolv.conf
+      cp -a /etc /mnt/etc; mount --bind /mnt/etc /etc; cd /
+      """
+
+    @Test(arguments: User.allCases)
+    func `the sockets of the host's name servers are hidden, and nothing else of their folders`(user: User) throws {
+      let script = """
+        find /run/nscd /run/systemd/resolve -type s; cat /run/nscd/nscd.pid
+        cd /run/systemd/resolve; cat netif/2 link; head -qn 1 resolv.conf stub-resolv.conf
         """
-      let isolated = "mkdir /mnt/run; mount --bind /mnt/run /run; \(prepare)"
+      let result = try run(user, script, prepare: Self.listeningServers)
+      #expect(result.errors == "")
+      #expect(result.output == "7\nDNS=\nDNS=\nnameserver 10.0.2.3\nnameserver 10.0.2.3", "\(result.output)")
+    }
+
+    @Test(arguments: User.allCases, ["stub-resolv.conf", "resolv.conf"])
+    func `resolv.conf may lead to a server's folder, whose sockets are hidden when the server starts later as well`(
+      user: User, name: String
+    ) throws {
+      // What the server does when it starts: its file is another one then.
+      let server = """
+        chmod 777 /mnt; rm /run/nscd/socket /run/systemd/resolve/io.systemd.Resolve
+        ln -sf ../run/systemd/resolve/\(name) /etc/resolv.conf
+        { until [ -e /mnt/begun ]; do sleep 0.01; done; cd /run/systemd/resolve
+          touch /run/nscd/socket io.systemd.Resolve; echo nameserver 127.0.0.53 >new; mv new \(name); touch /mnt/done; } & :
+        """
+      let script = """
+        touch /mnt/begun; until [ -e /mnt/done ]; do sleep 0.01; done
+        head -n 1 /etc/resolv.conf
+        [ ! -e /run/nscd/socket ] && [ ! -e /run/systemd/resolve/io.systemd.Resolve ] && echo hidden
+        """
+      let result = try run(user, script, prepare: Self.listeningServers + "\n" + server)
+      #expect(result.output == "nameserver 10.0.2.3\nhidden", "\(result.output)\(result.errors)")
+    }
+
+    @Test func `where no server of names has a folder none is made`() throws {
       let result = try run(
-        .root, "stat -c %F \(folder)/socket /run/systemd/resolve/io.systemd.Resolve", prepare: isolated)
-      #expect(result.output == "character special file\ncharacter special file", "\(result.output)\(result.errors)")
+        .root, "ls -A /run; head -n 1 /etc/resolv.conf", prepare: "mkdir /mnt/run; mount --bind /mnt/run /run")
+      #expect(result.output == "nameserver 10.0.2.3", "\(result.output)\(result.errors)")
     }
 
     // MARK: What is not allowed
