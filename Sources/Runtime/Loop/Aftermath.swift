@@ -66,10 +66,10 @@ struct Aftermath {
 extension NetworkLoop where Host: ~Copyable {
   /// Looks, where it is time to, whether what the command has sent was delivered; if so, or if it does not move, the
   /// network ends.
-  mutating func attendToAftermath() throws(SystemError) {
+  mutating func attendToAftermath() {
     guard let due = aftermath?.due, due <= now else { return }
     guard !links.isFinished else { return endAftermath() }
-    let remainder = try directory.others.isEmpty ? ownRemainder() : remainderOfAll()
+    let remainder = directory.others.isEmpty ? ownRemainder() : remainderOfAll()
     switch aftermath?.look(at: remainder, at: now) {
     case .wait, nil: break
     case .done: endAftermath()
@@ -80,29 +80,47 @@ extension NetworkLoop where Host: ~Copyable {
     }
   }
 
-  private mutating func ownRemainder() throws(SystemError) -> Aftermath.Remainder {
-    let inNamespace = try namespace?.undeliveredByteCount() ?? 0
-    return Aftermath.Remainder(inNamespace: inNamespace, onHost: stack.undeliveredByteCount())
+  private mutating func ownRemainder() -> Aftermath.Remainder {
+    var remainder = Aftermath.Remainder(inNamespace: 0, onHost: 0)
+    do throws(SystemError) {
+      remainder.inNamespace = try namespace?.undeliveredByteCount() ?? 0
+    } catch {
+      logger.error("what the command has sent may be lost: \(error)")
+    }
+    // Behind the namespace: what has left it is in a socket, or delivered.
+    remainder.onHost = stack.undeliveredByteCount()
+    return remainder
   }
 
   /// What is left, with that of the other loops as they have answered since the last look; nil until all have.
-  ///
-  /// They were asked behind the namespace: what had left it by then is with one of them, or delivered.
-  private mutating func remainderOfAll() throws(SystemError) -> Aftermath.Remainder? {
-    let own = try ownRemainder()
-    var remainder: Aftermath.Remainder?
-    if let question = aftermath?.question {
-      remainder = Aftermath.Remainder(inNamespace: question.inNamespace, onHost: own.onHost)
-      for reply in question.replies {
-        guard let answer = try reply.answer(by: now) else { return nil }
-        remainder?.onHost += answer
-      }
+  private mutating func remainderOfAll() -> Aftermath.Remainder? {
+    let own = ownRemainder()
+    do throws(SystemError) {
+      let others = try answersOfOthers()
+      if aftermath?.question == nil || others != nil { try askOthers(own.inNamespace) }
+      return others.map { Aftermath.Remainder(inNamespace: $0.inNamespace, onHost: own.onHost + $0.onHost) }
+    } catch {
+      logger.error("what the command has sent may be lost: \(error)")
+      return own
     }
+  }
+
+  /// What the other loops have left, and what the namespace had as they were asked; nil until all have answered.
+  private func answersOfOthers() throws(SystemError) -> Aftermath.Remainder? {
+    guard let question = aftermath?.question else { return nil }
+    var remainder = Aftermath.Remainder(inNamespace: question.inNamespace, onHost: 0)
+    for reply in question.replies {
+      guard let answer = try reply.answer(by: now) else { return nil }
+      remainder.onHost += answer
+    }
+    return remainder
+  }
+
+  private mutating func askOthers(_ inNamespace: Int) throws(SystemError) {
     let bell = try ReplyBell()
     let replies = directory.others.map { _ in Reply<Int>(bell) }
     for (other, reply) in zip(directory.others, replies) { try other.send(.answer(.undelivered(reply))) }
-    aftermath?.question = (own.inNamespace, replies)
-    return remainder
+    aftermath?.question = (inNamespace, replies)
   }
 
   /// Ends the network of a command that has ended.

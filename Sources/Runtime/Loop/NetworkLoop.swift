@@ -127,7 +127,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     try links.exchange?.wake()
     // Behind the frames: a guest does not wait for a file.
     if leaseFile != nil { writeLeases() }
-    try attendToAftermath()
+    attendToAftermath()
     if end == nil, links.isFinished, child == nil, aftermath == nil { beginEnding(.linksFinished) }
   }
 
