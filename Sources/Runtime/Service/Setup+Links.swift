@@ -63,7 +63,7 @@ extension Setup {
       throw ServiceError(DeviceChoice(options.mode, name: name, isHeld: true).refusal ?? "\(error)")
     } catch  where error.subject == TAPDevice.path {
       throw ServiceError("cannot use tap:\(name): \(NamespaceAdvice.words(forDevice: error))")
-    } catch  where error.isInvalid && found != nil {
+    } catch  where error.isInvalid && found != nil && options.queues > 1 {
       throw ServiceError(
         "tap:\(name) was made with one queue; leave --queues out, or make it by "
           + "'ip tuntap add \(name) mode tap multi_queue'")

@@ -12,8 +12,8 @@ extension SystemTests {
     static let size = 20 << 20
 
     /// Starts a command of the shell.
-    func start(_ script: String, as user: ExecTests.User = .root) throws -> Program {
-      try Program(ExecTests.words(user, ["bash", "-c", script]))
+    func start(_ script: String, as user: ExecTests.User = .root, _ options: [String] = []) throws -> Program {
+      try Program(ExecTests.words(user, ["bash", "-c", script], options: options))
     }
 
     /// Sends bytes to a port of the host, says so, and ends while most of them are still on their way.
@@ -21,8 +21,10 @@ extension SystemTests {
       "head -c \(size) /dev/zero | tr '\\0' a >/dev/tcp/10.0.2.2/\(port); echo sent; exit 7"
     }
 
-    @Test(arguments: ExecTests.User.allCases)
-    func `a slow reader gets everything that the command has sent before its end`(user: ExecTests.User) throws {
+    @Test(arguments: ExecTests.User.allCases, [1, 4])
+    func `a slow reader gets everything that the command has sent before its end`(
+      user: ExecTests.User, queues: Int
+    ) throws {
       let received = Mutex(0)
       let server = try Server { connection in
         while true {
@@ -33,7 +35,7 @@ extension SystemTests {
           Thread.sleep(forTimeInterval: 0.03)
         }
       }
-      let program = try start(upload(to: server.port), as: user)
+      let program = try start(upload(to: server.port), as: user, ["--queues", "\(queues)"])
       try program.output.wait(seconds: 20, "the upload") { $0 == "sent" ? () : nil }
       #expect(received.withLock { $0 } < Self.size - (1 << 20), "nothing was on its way at the command's end")
       #expect(try program.waitForExit(seconds: 30) == .status(7))
