@@ -86,8 +86,26 @@ final class LoopUnderTest {
     }
   }
 
-  /// Takes one turn with what is there already.
-  func poll() throws { try network[0].turn(until: MonotonicClock.now) }
+  /// Takes one turn of a loop with what is there already.
+  func poll(loop: Int = 0) throws { try network[loop].turn(until: MonotonicClock.now) }
+
+  /// What is readable while a loop has to take a turn for what others have left.
+  func bell(of loop: Int) throws -> Int32 {
+    let bell = network[loop].links.exchange?.descriptor
+    return try #require(bell)
+  }
+
+  /// The loop that has the flows of a guest's port.
+  func owner(ofPort port: UInt16) -> Int {
+    network[0].stack.steering.owner(of: Endpoint(IPv4Address(10, 0, 2, 15), port: port), .udp)
+  }
+
+  /// The ports of the host that lead to guests, of all loops.
+  var forwards: Set<PortForward> {
+    var forwards: Set<PortForward> = []
+    for index in guests.indices { network[index].stack.forEachForward { forwards.insert($0) } }
+    return forwards
+  }
 
   func followResolvers(of path: String) throws { try network[0].followHostResolvers(path: path) }
 

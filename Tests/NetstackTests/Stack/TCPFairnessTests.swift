@@ -36,20 +36,34 @@ import Testing
     }
   }
 
+  /// A connection, and beside it another and a mapping of the guest's port 7000.
+  private struct Rivals {
+    let bulk, small: WideFlow
+    /// Whom the mapping is to.
+    let server: Endpoint
+    let datagrams: FlowID
+    let ledger: Ledger
+
+    init(_ lab: Lab, _ family: IPAddress.Family) throws {
+      bulk = try WideFlow(lab, .server(family, port: 5000))
+      small = try WideFlow(lab, .server(family, port: 5001))
+      server = .server(family, port: 7)
+      lab.guest.sendUDP([1], from: 7000, to: server)
+      lab.settle()
+      datagrams = try #require(lab.datagramFlow(onPort: 7000))
+      ledger = Ledger(of: lab)
+    }
+  }
+
   @Test(arguments: families, [LinkOffloads(), cutting])
   func `between two events of other flows a connection that the host has plenty for has its share at most`(
     family: IPAddress.Family, offloads: LinkOffloads
   ) throws {
     try withLab(Self.options(toGuest: offloads)) { lab in
-      let bulk = try WideFlow(lab, .server(family, port: 5000))
-      let small = try WideFlow(lab, .server(family, port: 5001))
-      let server = Endpoint.server(family, port: 7)
-      lab.guest.sendUDP([1], from: 7000, to: server)
-      lab.settle()
-      let datagrams = try #require(lab.datagramFlow(onPort: 7000))
-      let ledger = Ledger(of: lab)
+      let flows = try Rivals(lab, family)
+      let (bulk, small, ledger) = (flows.bulk, flows.small, flows.ledger)
       bulk.server.write([UInt8](repeating: 1, count: Self.plenty))
-      lab.host.deliver([2], from: server, to: datagrams)
+      lab.host.deliver([2], from: flows.server, to: flows.datagrams)
       small.server.write([3])
       lab.settle()
       #expect(ledger.byteCount(of: bulk.port) == Self.plenty)
@@ -119,18 +133,13 @@ import Testing
     family: IPAddress.Family, offloads: LinkOffloads
   ) throws {
     try withLab(Self.options(toGuest: offloads)) { lab in
-      let bulk = try WideFlow(lab, .server(family, port: 5000))
-      let small = try WideFlow(lab, .server(family, port: 5001))
-      let server = Endpoint.server(family, port: 7)
-      lab.guest.sendUDP([1], from: 7000, to: server)
-      lab.settle()
-      let datagrams = try #require(lab.datagramFlow(onPort: 7000))
-      let ledger = Ledger(of: lab)
+      let flows = try Rivals(lab, family)
+      let (bulk, small, ledger) = (flows.bulk, flows.small, flows.ledger)
       lab.openLink(room: 2)
       bulk.server.write([UInt8](repeating: 1, count: Self.plenty))
       lab.settle()
       small.server.write([2])
-      lab.host.deliver([3], from: server, to: datagrams)
+      lab.host.deliver([3], from: flows.server, to: flows.datagrams)
       lab.settle()
       #expect(ledger.byteCount(of: small.port) == 0)
       lab.openLink(room: 2)
