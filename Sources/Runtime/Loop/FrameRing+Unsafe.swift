@@ -1,3 +1,4 @@
+import Buffers
 import Synchronization
 
 /// Frames on their way from one thread to another: a ring of memory with one writer and one reader, of whom neither
@@ -6,7 +7,7 @@ import Synchronization
 /// Bounded: what does not fit is refused. A frame lies there in one piece, behind its descriptor; one that would not fit
 /// before the memory's end begins at its start.
 @safe
-public final class FrameRing: Sendable {
+final class FrameRing: Sendable {
   private let memory: FrameRingMemory
   /// Bytes ever taken up, which the writer alone changes.
   private let written = Atomic<Int>(0)
@@ -18,25 +19,25 @@ public final class FrameRing: Sendable {
 
   /// Makes an empty ring with `capacity` bytes of memory, which is touched as it is used.
   /// - Precondition: there is room for something.
-  public init(capacity: Int) { memory = FrameRingMemory(capacity: capacity / Self.recordHeader * Self.recordHeader) }
+  init(capacity: Int) { memory = FrameRingMemory(capacity: capacity / Self.recordHeader * Self.recordHeader) }
 
   static func recordLength(_ byteCount: Int) -> Int {
     (recordHeader + byteCount + recordHeader - 1) & ~(recordHeader - 1)
   }
 
   /// Bytes that no frame takes up.
-  public var freeByteCount: Int {
+  var freeByteCount: Int {
     capacity - (written.load(ordering: .acquiring) - released.load(ordering: .acquiring))
   }
 
   /// Bytes of memory.
-  public var capacity: Int { memory.capacity }
+  var capacity: Int { memory.capacity }
 
   // MARK: The writer
 
   /// Appends a copy of frame `frame` of `batch`; false, with nothing changed, where there is no room. By the writer.
   /// - Precondition: the frame has bytes.
-  public func append(_ frame: Int, of batch: borrowing FrameBatch) -> Bool {
+  func append(_ frame: Int, of batch: borrowing FrameBatch) -> Bool {
     let descriptor = batch.descriptor(frame)
     precondition(descriptor.byteCount > 0, "an empty frame")
     let needed = Self.recordLength(Int(descriptor.byteCount))
@@ -53,7 +54,7 @@ public final class FrameRing: Sendable {
   // MARK: The reader
 
   /// Whether no frame waits.
-  public var isEmpty: Bool { written.load(ordering: .acquiring) == released.load(ordering: .acquiring) }
+  var isEmpty: Bool { written.load(ordering: .acquiring) == released.load(ordering: .acquiring) }
 
   /// Appends the frames that wait to `storage`, as many as it takes; returns up to where `release` gives them free.
   fileprivate func gather(into storage: inout FrameBatchStorage) -> Int {
@@ -76,9 +77,9 @@ public final class FrameRing: Sendable {
 
 /// The reading end of a ring.
 @safe
-public struct FrameRingReader: ~Copyable {
+struct FrameRingReader: ~Copyable {
   /// The ring.
-  public let ring: FrameRing
+  let ring: FrameRing
   private var frames = FrameBatchStorage(
     capacity: FrameRingReader.batchLimit, pieceCapacity: FrameRingReader.batchLimit)
   private var end = 0
@@ -87,23 +88,23 @@ public struct FrameRingReader: ~Copyable {
   private static let batchLimit = 64
 
   /// Makes the reader of a ring, of which there is one.
-  public init(of ring: FrameRing) { self.ring = ring }
+  init(of ring: FrameRing) { self.ring = ring }
 
   /// Gathers the frames that wait, and returns how many.
-  public mutating func gather() -> Int {
+  mutating func gather() -> Int {
     frames.removeAll()
     end = ring.gather(into: &frames)
     return frames.count
   }
 
   /// The frames gathered, which lie in the ring until `release`.
-  public var batch: FrameBatch {
+  var batch: FrameBatch {
     @_lifetime(borrow self)
     borrowing get { frames.batch }
   }
 
   /// Gives the memory of the frames gathered free.
-  public mutating func release() {
+  mutating func release() {
     frames.removeAll()
     ring.release(upTo: end)
   }

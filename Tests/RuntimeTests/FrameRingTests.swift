@@ -1,8 +1,9 @@
 import Buffers
 import Foundation
 import Primitives
-import Synchronization
 import Testing
+
+@testable import Runtime
 
 /// Frames between two threads.
 @Suite struct FrameRingTests {
