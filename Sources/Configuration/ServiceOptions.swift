@@ -24,12 +24,16 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var mode = LinkMode.auto
   /// What is left to the kernel of a TAP device's frames at most.
   public var offload = OffloadOption.all
-  /// How long events are looked for before sleeping while much is on its way, in microseconds; 0 for not at all.
-  public var busyPoll = 0
+  /// How long events are looked for before sleeping during a conversation, in microseconds; 0 for not at all, nil for
+  /// what suits the links.
+  public var busyPoll: Int?
   /// How many queues each TAP device has, and as many threads serve them.
   public var queues = 1
   /// The MTU of a network whose options say nothing of it, in bytes.
   public var defaultMTU = 65_520
+  /// How long events are looked for where the options say nothing of it, in microseconds. A virtual machine that has no
+  /// processor to itself needs the one that looks.
+  public var defaultBusyPoll = 0
 
   /// The defaults, without a link.
   public init() {}
@@ -39,6 +43,9 @@ extension ServiceOptions {
   /// The MTU of an interface of the kernel's whose options say nothing of it: the ordinary one. With segmentation left
   /// to the kernel a longer one wins nothing, and what a guest sends by UDP fits the path outside.
   public static let deviceMTU = 1500
+  /// How long events are looked for that come by an interface of the kernel's, in microseconds: long enough for a
+  /// neighbor to be woken and to answer.
+  public static let deviceBusyPoll = 50
 
   /// Reads how long to look for events, in microseconds. What that is to save is a wake-up, which costs a few.
   public static func busyPoll(_ text: String, _ path: String) throws(ConfigurationError) -> Int {
@@ -64,7 +71,13 @@ extension ServiceOptions {
 
   /// Fills in what the links of a network say of what its options leave open.
   public mutating func adoptDefaults(of links: [LinkAddress]) {
-    if !links.isEmpty && links.allSatisfy(\.isDevice) { defaultMTU = Self.deviceMTU }
+    if !links.isEmpty && links.allSatisfy(\.isDevice) { adoptDeviceDefaults() }
+  }
+
+  /// Fills in what suits a network whose links are all devices of the kernel's.
+  public mutating func adoptDeviceDefaults() {
+    defaultMTU = Self.deviceMTU
+    defaultBusyPoll = Self.deviceBusyPoll
   }
 
   /// The network of these options, checked.

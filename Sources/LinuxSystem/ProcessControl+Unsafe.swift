@@ -38,6 +38,9 @@ public enum ProcessControl {
     throw .last("start", arguments[0])
   }
 
+  /// How many processors this process may run on, at least 1.
+  public static var processorCount: Int { Int(clinux_processor_count()) }
+
   /// The number of this process.
   public static var processID: Int32 { getpid() }
 

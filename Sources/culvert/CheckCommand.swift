@@ -39,7 +39,7 @@ struct CheckCommand: ParsableCommand {
       settings.append(("control", .text(try ControlAddress(control).description)))
     }
     settings.append(("mode", .text(options.mode.rawValue)))
-    settings.append(("busy-poll", .number(options.busyPoll)))
+    settings.append(("busy-poll", .number(options.busyPoll ?? options.defaultBusyPoll)))
     settings.append(("queues", .number(options.queues)))
     settings.append(("log-level", .text(options.logLevel.rawValue)))
     StandardStream.output.write(settings.map { "\($0) = \($1)\n" }.joined())

@@ -56,8 +56,9 @@ struct ProcessArguments: ParsableArguments {
   @Option(
     name: .customLong("busy-poll"),
     help: ArgumentHelp(
-      "How long to look for events before sleeping while much is on its way, up to 1000 microseconds: it saves "
-        + "wake-ups where a processor has nothing else to do (default: 0, not at all).", valueName: "microseconds"))
+      "How long to look for events before sleeping while requests and answers follow each other, up to 1000 "
+        + "microseconds: it saves wake-ups where a processor has nothing else to do (default: 50 where every link is a "
+        + "TAP device and there are two processors, else 0, not at all).", valueName: "microseconds"))
   var busyPoll: String?
 
   @Option(
@@ -96,7 +97,7 @@ struct ProcessArguments: ParsableArguments {
     options.mode = mode ?? file?.mode ?? .auto
     options.offload = offload
     let given = try busyPoll.map { text throws(ConfigurationError) in try ServiceOptions.busyPoll(text, "busy-poll") }
-    options.busyPoll = given ?? file?.busyPoll ?? 0
+    options.busyPoll = given ?? file?.busyPoll
     let count = try queues.map { text throws(ConfigurationError) in try ServiceOptions.queues(text, "queues") }
     options.queues = count ?? file?.queues ?? 1
     return options

@@ -126,4 +126,15 @@ import Testing
     try ProcessControl.forbidNewPrivileges()
     #expect(ProcessControl.forbidsNewPrivileges)
   }
+
+  @Test func `the processors counted are those that the process may run on`() throws {
+    var buffer = [UInt8](repeating: 0, count: 16 * 1024)
+    var span = buffer.mutableSpan
+    let file = try FileDescriptor.open(reading: "/proc/self/status")
+    let count = try #require(try file.read(into: &span))
+    let lines = String(decoding: buffer.prefix(count), as: UTF8.self).split(separator: "\n")
+    let line = try #require(lines.first { $0.hasPrefix("Cpus_allowed:") })
+    let digits = line.dropFirst("Cpus_allowed:".count).compactMap(\.hexDigitValue)
+    #expect(ProcessControl.processorCount == digits.map(\.nonzeroBitCount).reduce(0, +))
+  }
 }

@@ -381,6 +381,15 @@ static inline int clinux_forbid_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0
 static inline int clinux_is_dumpable(void) { return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0); }
 static inline int clinux_forbids_new_privileges(void) { return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); }
 
+/// The number of processors that the process may run on; 1 where the system does not tell.
+static inline int clinux_processor_count(void) {
+  uint64_t mask[128] = {0};
+  long length = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+  int count = 0;
+  for (size_t i = 0; length > 0 && i < sizeof mask / sizeof mask[0]; i++) count += __builtin_popcountll(mask[i]);
+  return count > 0 ? count : 1;
+}
+
 /// Raises the soft limit of open descriptors to the hard one and tells the limit.
 static inline int clinux_raise_descriptor_limit(uint64_t *limit) {
   struct rlimit limits;

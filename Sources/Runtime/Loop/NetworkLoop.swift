@@ -46,10 +46,10 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   /// The host's name servers, where the network follows them.
   var resolver: ResolverWatch?
 
-  /// How long events are looked for before the thread sleeps, while much is on its way.
-  var busyPoll = Interval.zero
+  /// Whether events are looked for before the thread sleeps.
+  var busyPoll = BusyPoll(.zero)
   /// Bytes that had passed the links before this turn.
-  private var passed = 0
+  private var carried = 0
 
   let queue: EventQueue
   let signals: SignalQueue
@@ -105,9 +105,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   /// Waits for events, until `limit` at the latest, and does what they and the time call for.
   mutating func turn(until limit: Instant = .never) throws(SystemError) {
     let deadline = min(limit, nextDeadline)
-    let hasEvents = busyPoll > .zero ? try pollEvents(until: deadline) : false
-    if !hasEvents { try queue.wait(into: &events, until: deadline) }
-    now = MonotonicClock.now
+    try waitForEvents(until: deadline)
     // Before the links: what came to another loop came earlier.
     takeHandedOver()
     for index in 0..<events.count {
@@ -131,21 +129,25 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     if end == nil, links.isFinished, child == nil, aftermath == nil { beginEnding(.linksFinished) }
   }
 
-  /// Looks for events a short time while much is on its way: who sleeps is woken for each segment of a sender that is as
-  /// fast.
-  /// - Returns: whether there are any.
-  private mutating func pollEvents(until deadline: Instant) throws(SystemError) -> Bool {
-    defer { passed = links.byteCount }
-    guard links.byteCount &- passed >= Self.bulk else { return false }
-    let end = min(deadline, MonotonicClock.now + busyPoll)
-    repeat {
-      try queue.wait(into: &events, timeout: .zero)
-    } while events.count == 0 && MonotonicClock.now < end
-    return events.count > 0
+  /// Waits for events, awake for a short time first where that is worth it, and reads the clock.
+  private mutating func waitForEvents(until deadline: Instant) throws(SystemError) {
+    let byteCount = links.byteCount
+    busyPoll.note(carried: byteCount - carried)
+    carried = byteCount
+    if busyPoll.isDue {
+      let end = min(deadline, MonotonicClock.now + busyPoll.duration)
+      repeat {
+        try queue.wait(into: &events, timeout: .zero)
+        now = MonotonicClock.now
+      } while events.count == 0 && now < end
+      busyPoll.note(found: events.count > 0)
+      guard events.count == 0 else { return }
+    }
+    let start = MonotonicClock.now
+    try queue.wait(into: &events, timeout: deadline == .never ? nil : deadline - start)
+    now = MonotonicClock.now
+    busyPoll.note(slept: now - start)
   }
-
-  /// Bytes in one turn from which a transfer counts as a long one.
-  private static var bulk: Int { 64 * 1024 }
 
   /// Inline: the compiler copies the loop, the stack in it, for the call of what does not mutate it.
   @inline(__always)

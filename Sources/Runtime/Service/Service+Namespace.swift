@@ -12,7 +12,7 @@ extension Service {
       let threshold = LogThreshold(Logger.Level(options.logLevel))
       let logger = Logger.standardError(threshold)
       var options = options
-      options.defaultMTU = ServiceOptions.deviceMTU
+      options.adoptDeviceDefaults()
       let setup = try Setup(options, logger: logger)
       var helper = try NamespaceChild(setup.namespaceRequest(for: command))
       var links: [[LinkAddress]] = []

@@ -58,8 +58,14 @@ extension Setup {
       steering: steering)
     var loop = try NetworkLoop(
       stack: stack, links: links, queue: queue, signals: signals, mailbox: try Mailbox(), logger: logger)
-    loop.busyPoll = .microseconds(Int64(options.busyPoll))
+    loop.busyPoll = busyPoll
     return loop
+  }
+
+  /// A loop that looks for events where there is one processor keeps everybody from it who could bring some.
+  private var busyPoll: BusyPoll {
+    let isAlone = ProcessControl.processorCount < 2
+    return BusyPoll(.microseconds(Int64(options.busyPoll ?? (isAlone ? 0 : options.defaultBusyPoll))))
   }
 
   /// What the network has but once is the first loop's.
