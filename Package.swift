@@ -44,6 +44,8 @@ let package = Package(
     .target(
       name: "HostSockets", dependencies: ["Primitives", "Buffers", "Netstack", "LinuxSystem", "CLinux"],
       swiftSettings: settings),
+    .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+    .target(name: "Capture", dependencies: ["Primitives", "Wire", "LinuxSystem", "CPcap"], swiftSettings: settings),
 
     // The program.
     .target(name: "Configuration", dependencies: ["Primitives"], swiftSettings: settings),
@@ -83,6 +85,7 @@ let package = Package(
       name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux", "Primitives"], swiftSettings: settings),
     .testTarget(
       name: "RouteNetlinkTests", dependencies: ["RouteNetlink", "LinuxSystem", "Primitives"], swiftSettings: settings),
+    .testTarget(name: "CaptureTests", dependencies: ["Capture", "LinuxSystem", "Primitives"], swiftSettings: settings),
     .testTarget(
       name: "HostSocketsTests",
       dependencies: ["HostSockets", "LinuxSystem", "CLinux", "Netstack", "Buffers", "Primitives"],

@@ -20,8 +20,29 @@ public struct FileDescriptor: ~Copyable, Sendable {
   }
 
   /// A second descriptor for the same open file, which children do not inherit.
-  public func duplicate() throws(SystemError) -> FileDescriptor {
-    FileDescriptor(owning: try checked("duplicate a descriptor") { clinux_duplicate(rawValue, 0) })
+  public func duplicate() throws(SystemError) -> FileDescriptor { try .duplicate(of: rawValue) }
+
+  /// A second descriptor for the file that is open as `number`, which children do not inherit.
+  public static func duplicate(of number: Int32) throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: try checked("duplicate a descriptor") { clinux_duplicate(number, 0) })
+  }
+
+  /// The length in bytes of the regular file that is open as `number`; nil for what is none.
+  public static func regularLength(of number: Int32) throws(SystemError) -> Int? {
+    let length = uninterrupted { clinux_regular_length(number) }
+    guard length < 0 else { return Int(length) }
+    guard errno == EISDIR else { throw .last("look at a file") }
+    return nil
+  }
+
+  /// Cuts the regular file that is open as `number` to `length` bytes.
+  public static func cut(_ number: Int32, to length: Int) throws(SystemError) {
+    try checked("cut a file") { ftruncate(number, off_t(length)) }
+  }
+
+  /// Sets the file's permission bits.
+  public func setPermissions(to mode: UInt32) throws(SystemError) {
+    try checked("set the permissions of a file") { fchmod(rawValue, mode) }
   }
 
   /// Makes reads and writes return at once when they would wait.
