@@ -28,13 +28,14 @@ public struct CaptureReader: ~Copyable {
       _ = unsafe fclose(stream)
       throw .notCapture(path: path, reason: message.text)
     }
+    let linkType = unsafe pcap_datalink(capture)
+    guard linkType == DLT_EN10MB else {
+      unsafe pcap_close(capture)
+      throw .notEthernet(path: path, linkType: Self.name(ofLinkType: linkType))
+    }
     self.path = path
     unsafe self.capture = capture
     unsafe current = UnsafeBufferPointer(start: nil, count: 0)
-    let linkType = unsafe pcap_datalink(capture)
-    guard linkType == DLT_EN10MB else {
-      throw .notEthernet(path: path, linkType: Self.name(ofLinkType: linkType))
-    }
   }
 
   // Closes the stream, too.
@@ -75,21 +76,24 @@ public struct CaptureReader: ~Copyable {
 
   /// Opens a stream of the file's bytes.
   private static func open(_ path: String) throws(CaptureError) -> UnsafeMutablePointer<FILE> {
-    let file: FileDescriptor
-    let length: Int?
-    do throws(SystemError) {
-      file = path == "-" ? try .duplicate(of: STDIN_FILENO) : try .open(reading: path)
-      length = try FileDescriptor.regularLength(of: file.rawValue)
-    } catch {
-      throw .unreadable(path: path, reason: error.reason)
-    }
-    if length == 0 { throw .empty(path: path) }
+    let file = try descriptor(of: path)
     // SAFETY: the stream takes the descriptor over, where there is one.
     guard let stream = unsafe fdopen(file.rawValue, "r") else {
       throw .unreadable(path: path, reason: SystemError(errno, "open").reason)
     }
     _ = file.take()
     return unsafe stream
+  }
+
+  private static func descriptor(of path: String) throws(CaptureError) -> FileDescriptor {
+    do throws(SystemError) {
+      guard path != "-" else { return try .duplicate(of: STDIN_FILENO) }
+      let file = try FileDescriptor.open(reading: path)
+      if try FileDescriptor.regularLength(of: file.rawValue) != 0 { return file }
+    } catch {
+      throw .unreadable(path: path, reason: error.reason)
+    }
+    throw .empty(path: path)
   }
 
   /// A time of `capture`'s, whose fractions are nanoseconds. What a file says is bounded to what a time can be.

@@ -1,6 +1,6 @@
 import CPcap
 import Glibc
-import LinuxSystem
+public import LinuxSystem
 
 /// Writes frames to a capture file: pcap with nanoseconds, Ethernet, by libpcap.
 ///
@@ -41,11 +41,16 @@ public struct CaptureWriter: ~Copyable {
   private static let mostUnwritten = 4096
 
   /// Makes the file at `path`, or empties the one that is there, for its owner to read and nobody else (0600); "-" is the
-  /// standard output.
+  /// standard output. A FIFO must have a reader.
   /// - Precondition: `snapLength` is positive.
   public init(path: String, snapLength: Int = 262_144) throws(CaptureError) {
+    try self.init(descriptor: Self.open(path), name: path, snapLength: snapLength)
+  }
+
+  /// Writes to an open descriptor, which errors call `name`.
+  /// - Precondition: `snapLength` is positive.
+  public init(descriptor file: consuming FileDescriptor, name path: String, snapLength: Int) throws(CaptureError) {
     precondition(snapLength > 0 && snapLength <= Int(Int32.max), "a snap length that is none")
-    let file = try Self.open(path)
     let number = file.rawValue
     // SAFETY: a stream takes the descriptor over; its buffer outlives it, and what fails here is given back here.
     guard let stream = unsafe fdopen(number, "w") else {
@@ -146,10 +151,12 @@ public struct CaptureWriter: ~Copyable {
   private static func open(_ path: String) throws(CaptureError) -> FileDescriptor {
     do throws(SystemError) {
       guard path != "-" else { return try .duplicate(of: STDOUT_FILENO) }
-      let file = try FileDescriptor.open(replacing: path, mode: 0o600)
+      let file = try FileDescriptor.open(replacingReadyFile: path, mode: 0o600)
       // One that was there may have been open to everybody.
       if regularLength(of: file.rawValue) != nil { try file.setPermissions(to: 0o600) }
       return file
+    } catch  where error.number == ENXIO {
+      throw .unwritable(path: path, number: error.number, reason: "nobody reads from it yet; start the reader first")
     } catch {
       throw .unwritable(path: path, number: error.number, reason: error.reason)
     }

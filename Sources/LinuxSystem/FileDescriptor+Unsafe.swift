@@ -124,6 +124,14 @@ public struct FileDescriptor: ~Copyable, Sendable {
     return FileDescriptor(owning: try checked("write", path) { unsafe clinux_open(path, flags, mode) })
   }
 
+  /// The same, but where the file is a FIFO that nobody reads it fails (ENXIO) instead of waiting for somebody.
+  public static func open(replacingReadyFile path: String, mode: UInt32) throws(SystemError) -> FileDescriptor {
+    let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK
+    let file = FileDescriptor(owning: try checked("write", path) { unsafe clinux_open(path, flags, mode) })
+    try file.setBlocking()
+    return file
+  }
+
   /// The two ends of a pipe.
   public static func pipe() throws(SystemError) -> DescriptorPair {
     var pair: (Int32, Int32) = (-1, -1)
@@ -205,6 +213,11 @@ public enum FileSystem {
     } catch  where error.number == ENOENT {
       return
     }
+  }
+
+  /// Gives a file another name, in the place of what has that.
+  public static func rename(_ path: String, to other: String) throws(SystemError) {
+    try checked("rename", path) { unsafe Glibc.rename(path, other) }
   }
 
   /// Sets a file's permission bits.

@@ -15,7 +15,7 @@ extension FileSystem {
     let file = FileDescriptor(owning: try checked("write", path) { unsafe clinux_open(new, flags, mode) })
     do throws(SystemError) {
       try file.write(text)
-      try checked("write", path) { unsafe rename(new, path) }
+      try checked("write", path) { unsafe Glibc.rename(new, path) }
     } catch {
       do throws(SystemError) { try unlink(new) } catch { throw error }
       throw SystemError(error.number, "write", path)

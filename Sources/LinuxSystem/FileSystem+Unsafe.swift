@@ -28,6 +28,19 @@ extension FileSystem {
     }
   }
 
+  /// A path that means the same in every working folder.
+  public static func absolutePath(_ path: String) throws(SystemError) -> String {
+    guard !path.hasPrefix("/") else { return path }
+    // PATH_MAX, the longest that the system gives.
+    var storage = [UInt8](repeating: 0, count: 4096)
+    // SAFETY: the system writes no more than the array holds, and ends the string.
+    let isFound = unsafe storage.withUnsafeMutableBytes { bytes in
+      unsafe getcwd(bytes.assumingMemoryBound(to: CChar.self).baseAddress, bytes.count) != nil
+    }
+    guard isFound else { throw .last("find the working folder") }
+    return String(decoding: storage.prefix { $0 != 0 }, as: UTF8.self) + "/" + path
+  }
+
   /// Whether something is at a path, be it a symbolic link that leads nowhere.
   public static func exists(_ path: String) -> Bool {
     do throws(SystemError) {

@@ -123,6 +123,9 @@ extension SystemError {
   /// Whether somebody else has what was asked for.
   public var isBusy: Bool { number == EBUSY }
 
+  /// Whether nobody reads what was written (EPIPE).
+  public var isReaderGone: Bool { number == EPIPE }
+
   /// Whether what was asked for does not make sense, or not in this form.
   public var isInvalid: Bool { number == EINVAL }
 }

@@ -10,6 +10,11 @@ public enum StandardStream: Int32, Sendable {
   /// Whether somebody reads it on a terminal.
   public var isTerminal: Bool { isatty(rawValue) == 1 }
 
+  /// Lets what is written to this stream go where `other` goes, from now on, and for processes that are started later.
+  public func redirect(to other: StandardStream) throws(SystemError) {
+    try checked("redirect a standard stream") { dup2(other.rawValue, rawValue) }
+  }
+
   /// Writes all of `text`, by one system call where the system takes it whole.
   ///
   /// Nothing is told where it cannot be written: there is nobody left to be told.

@@ -31,6 +31,12 @@ public struct Thread: ~Copyable, Sendable {
     self.identity = identity
   }
 
+  /// Lets the thread end by itself, unwaited for; the end of the process ends it, too.
+  public consuming func detach() {
+    // Fails, as joining does, only for a thread that is no longer ours.
+    pthread_detach(identity)
+  }
+
   /// Waits for the thread's end.
   public consuming func join() {
     // Fails only for a thread that was joined before, which a value that is consumed cannot be.

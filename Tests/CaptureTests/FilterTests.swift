@@ -12,7 +12,8 @@ import Testing
 
   @Test(arguments: [
     ("", true), ("tcp", true), ("tcp port 80", true), ("udp or arp", false),
-    ("host 10.0.2.15 and not dst port 22", true), ("ether src 52:54:00:12:34:56", true), ("tcp[tcpflags] & tcp-syn != 0", true), ("greater 100", false),
+    ("host 10.0.2.15 and not dst port 22", true), ("ether src 52:54:00:12:34:56", true),
+    ("tcp[tcpflags] & tcp-syn != 0", true), ("greater 100", false),
     ("len == 54", true), ("ip6", false),
   ])
   func `an expression says which frames pass`(expression: String, passes: Bool) throws {

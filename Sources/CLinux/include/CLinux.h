@@ -125,6 +125,13 @@ static inline int64_t clinux_monotonic_nanoseconds(void) {
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/// The time of day in nanoseconds since 1970.
+static inline int64_t clinux_wall_nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 // MARK: Sockets
 
 /// A non-blocking socket that children do not inherit.
