@@ -52,7 +52,8 @@ let package = Package(
     .target(
       name: "Runtime",
       dependencies: [
-        "Primitives", "Buffers", "Netstack", "LinuxSystem", "RouteNetlink", "Links", "HostSockets", "Configuration",
+        "Primitives", "Buffers", "Wire", "Netstack", "Capture", "LinuxSystem", "RouteNetlink", "Links", "HostSockets",
+        "Configuration",
         basicContainers, .product(name: "Logging", package: "swift-log"), "TOMLKit",
       ], swiftSettings: settings),
     .executableTarget(
@@ -98,8 +99,8 @@ let package = Package(
     .testTarget(
       name: "RuntimeTests",
       dependencies: [
-        "culvert", "Runtime", "Configuration", "LinuxSystem", "RouteNetlink", "Links", "HostSockets", "Netstack",
-        "Primitives", "Simulation",
+        "culvert", "Runtime", "Configuration", "Capture", "LinuxSystem", "RouteNetlink", "Links", "HostSockets",
+        "Netstack", "Primitives", "Simulation",
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
     .testTarget(

@@ -55,6 +55,17 @@ public struct SlotBuffer: ~Copyable {
     bytes(at: start(of: slot, in: run) + prefixLength, count: run.headerLength)
   }
 
+  /// The headers of slot `slot` and `payloadLength` bytes of payload behind them, as one frame.
+  @_lifetime(borrow self)
+  public borrowing func frame(_ slot: Int, of run: borrowing SlotRun, payloadLength: Int) -> Span<UInt8> {
+    precondition(payloadLength >= 0 && payloadLength <= run.payloadLength, "the payload is longer than its slot")
+    let start = start(of: slot, in: run) + prefixLength
+    // SAFETY: slots lie within the memory, by `reserve`, which was initialised.
+    let slice = unsafe UnsafeRawBufferPointer(rebasing: memory[start..<(start + run.headerLength + payloadLength)])
+    let span = unsafe Span<UInt8>(_unsafeBytes: slice)
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
   /// The payload of every slot of the run.
   @_lifetime(&self)
   public mutating func payload(of run: borrowing SlotRun) -> ByteRegions {

@@ -16,6 +16,8 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var leaseFile: String?
   /// Where the operator's requests are listened for, `unix:PATH`; nil for nowhere.
   public var control: String?
+  /// What is captured of the network's frames.
+  public var capture = CaptureOptions()
   /// How much to log.
   public var logLevel = LogLevel.info
   /// How to look at a socket's data beyond what was already looked at.

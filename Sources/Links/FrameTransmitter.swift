@@ -164,6 +164,12 @@ extension FrameTransmitter: FrameSink {
   @_lifetime(&self)
   public mutating func payload(of run: borrowing SlotRun) -> ByteRegions { slots.payload(of: run) }
 
+  /// Slot `slot` of `run` as it will be sent with `payloadLength` bytes of payload.
+  @_lifetime(borrow self)
+  public borrowing func frame(_ slot: Int, of run: borrowing SlotRun, payloadLength: Int) -> Span<UInt8> {
+    slots.frame(slot, of: run, payloadLength: payloadLength)
+  }
+
   /// Takes the slots as frames: a stream's are sent by the next `flush`, a device's at once.
   ///
   /// The framing of a stream has no place for offloads: checksums are complete and nothing is left to segment.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import LinuxSystem
+import Runtime
 
 /// `culvert check`.
 struct CheckCommand: ParsableCommand {
@@ -38,6 +39,8 @@ struct CheckCommand: ParsableCommand {
     if let control = options.control {
       settings.append(("control", .text(try ControlAddress(control).description)))
     }
+    try options.checkCapture()
+    settings += options.capture.settings
     settings.append(("mode", .text(options.mode.rawValue)))
     settings.append(("busy-poll", .number(options.busyPoll ?? options.defaultBusyPoll)))
     settings.append(("queues", .number(options.queues)))

@@ -39,6 +39,39 @@ struct ProcessArguments: ParsableArguments {
   var control: String?
 
   @Option(
+    name: .customLong("capture"),
+    help: ArgumentHelp(
+      "Write the frames that pass the guest's link, both ways, to this file, or to the standard output for '-' "
+        + "(default: none).", valueName: "file|-"), completion: .file(extensions: ["pcap"]))
+  var captureFile: String?
+
+  @Option(
+    name: .customLong("capture-filter"),
+    help: ArgumentHelp(
+      "Capture only what this expression of pcap-filter(7) lets pass, as 'tcp port 80' (default: all).",
+      valueName: "expression"))
+  var captureFilter: String?
+
+  @Option(
+    name: .customLong("capture-snaplen"),
+    help: ArgumentHelp("Write no more of each captured frame (default: all of it).", valueName: "bytes"))
+  var captureSnapLength: String?
+
+  @Option(
+    name: .customLong("capture-rotate"),
+    help: ArgumentHelp(
+      "Begin another file before one becomes longer, and keep so many: FILE is the newest, FILE.1 the one before "
+        + "(default: one file of any length).", valueName: "size,count"))
+  var captureRotate: String?
+
+  @Flag(
+    name: .customLong("capture-segments"),
+    help: ArgumentHelp(
+      "Write frames that stand for several segments as the segments that a wire would show (default: as they were "
+        + "sent)."))
+  var captureSegments = false
+
+  @Option(
     name: .customLong("log-level"),
     help: ArgumentHelp(
       "How much to log: error, warning, info, debug or trace (default: info; with 'run' warning).",
@@ -92,6 +125,7 @@ struct ProcessArguments: ParsableArguments {
     options.pidFile = pidFile ?? file?.pidFile
     options.leaseFile = leaseFile ?? file?.leaseFile
     options.control = control ?? file?.control
+    options.capture = try capture(over: file?.capture ?? CaptureOptions())
     options.logLevel = logLevel ?? file?.logLevel ?? defaultLevel
     options.peek = peek
     options.mode = mode ?? file?.mode ?? .auto
@@ -100,6 +134,21 @@ struct ProcessArguments: ParsableArguments {
     options.busyPoll = given ?? file?.busyPoll
     let count = try queues.map { text throws(ConfigurationError) in try ServiceOptions.queues(text, "queues") }
     options.queues = count ?? file?.queues ?? 1
+    return options
+  }
+}
+
+extension ProcessArguments {
+  /// What is captured, by these options in the place of those of the configuration file.
+  private func capture(over file: CaptureOptions) throws(ConfigurationError) -> CaptureOptions {
+    var options = file
+    options.file = captureFile ?? options.file
+    options.filter = captureFilter ?? options.filter
+    if let captureSnapLength {
+      options.snapLength = try CaptureOptions.snapLength(captureSnapLength, "capture-snaplen")
+    }
+    if let captureRotate { options.rotation = try CaptureRotation(captureRotate, "capture-rotate") }
+    if captureSegments { options.splitsSegments = true }
     return options
   }
 }

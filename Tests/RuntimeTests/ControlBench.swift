@@ -42,7 +42,8 @@ final class ControlBench {
       let logger = lines.logger(threshold, network: names.count > 1 ? name : nil)
       let setup = try Setup(options, logger: logger)
       var network = try setup.makeLoops(links: links.map { [$0] }, takingSignals: false)
-      networks.append(setup.controlled(name, network))
+      let capture = try setup.startCapture(of: &network)
+      networks.append(setup.controlled(name, network, capture))
       while let loop = network.loops.popLast() { loops.append(CompanionBox(try CompanionLoop(loop))) }
     }
     server = try ControlServer.start(try ControlSocket(address), networks, threshold, lines.logger(threshold))

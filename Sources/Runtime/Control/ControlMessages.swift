@@ -14,6 +14,12 @@ public enum ControlMethod: String, CaseIterable, Codable, Hashable, Sendable {
   case leases
   /// The name servers that are asked on the guests' behalf: `ResolversReport`.
   case dns
+  /// What is captured, or was last: `CaptureReport`.
+  case capture
+  /// Capture frames to a file from now on: `CaptureReport`.
+  case startCapture = "start-capture"
+  /// Capture no more: `CaptureReport`.
+  case stopCapture = "stop-capture"
   /// How much is logged, from now on or as it is: `LogLevelReport`.
   case logLevel = "log-level"
 }
@@ -53,11 +59,23 @@ public struct ControlParameters: Codable, Hashable, Sendable {
   public var rule: String?
   /// How much to log, a `LogLevel`.
   public var level: String?
+  /// The file to capture to.
+  public var file: String?
+  /// What to capture, in the language of pcap-filter(7).
+  public var filter: String?
+  /// The most bytes to write of each frame.
+  public var snapLength: Int?
+  /// When to begin another file, and how many to keep, as `100MB,5`.
+  public var rotate: String?
+  /// Whether to write frames that stand for several segments as these.
+  public var segments: Bool?
 
   /// Asks for nothing in particular.
   public init() {}
 
-  private enum CodingKeys: String, CodingKey, CaseIterable { case network, transport, state, rule, level }
+  private enum CodingKeys: String, CodingKey, CaseIterable {
+    case network, transport, state, rule, level, file, filter, snapLength, rotate, segments
+  }
 
   private struct AnyKey: CodingKey {
     let stringValue: String
@@ -82,6 +100,11 @@ public struct ControlParameters: Codable, Hashable, Sendable {
     state = try values.decodeIfPresent(String.self, forKey: .state)
     rule = try values.decodeIfPresent(String.self, forKey: .rule)
     level = try values.decodeIfPresent(String.self, forKey: .level)
+    file = try values.decodeIfPresent(String.self, forKey: .file)
+    filter = try values.decodeIfPresent(String.self, forKey: .filter)
+    snapLength = try values.decodeIfPresent(Int.self, forKey: .snapLength)
+    rotate = try values.decodeIfPresent(String.self, forKey: .rotate)
+    segments = try values.decodeIfPresent(Bool.self, forKey: .segments)
   }
 }
 

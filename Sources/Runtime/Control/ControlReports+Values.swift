@@ -7,13 +7,14 @@ import Primitives
 // Reports of the values that loops answer with.
 
 extension NetworkReport {
-  init(_ status: NetworkStatus, name: String) {
+  init(_ status: NetworkStatus, _ capture: LiveCapture.Status?, name: String) {
     let settings = status.settings
     self.init(
       name: name, mtu: settings.mtu, links: status.links.map(Link.init),
       flows: FlowCounts(tcp: status.tcpFlowCount, udp: status.udpFlowCount, icmp: status.echoFlowCount),
       forwards: status.forwardCount, leases: status.leaseCount, resolvers: status.resolvers.map(\.description),
-      framesHandedOver: status.counters.framesHandedOver, drops: [:])
+      framesHandedOver: status.counters.framesHandedOver, capture: capture.map { CaptureReport.Capture($0) },
+      drops: [:])
     if settings.isIPv4Enabled {
       ipv4 = Family(
         network: "\(settings.ipv4Prefix)", gateway: "\(settings.ipv4Gateway)", resolver: "\(settings.ipv4Resolver)")
@@ -33,6 +34,14 @@ extension NetworkReport.Link {
     self.init(
       link: link.name, isConnected: link.isConnected, framesFromGuest: link.received.frameCount,
       bytesFromGuest: link.received.byteCount, framesToGuest: link.sent.frameCount, bytesToGuest: link.sent.byteCount)
+  }
+}
+
+extension CaptureReport.Capture {
+  init(_ status: LiveCapture.Status) {
+    self.init(
+      file: status.path, isRunning: status.isRunning, frames: status.counts.records, bytes: status.counts.bytes,
+      dropped: status.dropCount, failure: status.failure)
   }
 }
 

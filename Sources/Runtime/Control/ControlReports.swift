@@ -83,6 +83,8 @@ public struct NetworkReport: Codable, Hashable, Sendable {
   /// Where several threads serve the network (`--queues`), how many frames one of them handed to another, whose flows'
   /// they were.
   public var framesHandedOver: UInt64
+  /// The latest capture of its frames, absent where there was none.
+  public var capture: CaptureReport.Capture?
   /// How many frames or packets were dropped since the start, by reason; reasons that never came are absent.
   public var drops: [String: UInt64]
 }
@@ -189,6 +191,30 @@ public struct ResolversReport: Codable, Hashable, Sendable {
   public var forwardedAnswers: UInt64
   /// Those for which no server had a good answer.
   public var failures: UInt64
+}
+
+/// The result of `capture`, `start-capture` and `stop-capture`.
+public struct CaptureReport: Codable, Hashable, Sendable {
+  /// A capture, the one under way or the last.
+  public struct Capture: Codable, Hashable, Sendable {
+    /// The file, `-` for the standard output.
+    public var file: String
+    /// Whether frames are captured now.
+    public var isRunning: Bool
+    /// Frames that were written.
+    public var frames: Int
+    /// Bytes that were written, with the heads of the file and of its records.
+    public var bytes: Int
+    /// Frames that were not written because the file took them too slowly.
+    public var dropped: Int
+    /// Why it has ended by itself, absent where it has not.
+    public var failure: String?
+  }
+
+  /// The network's name.
+  public var network: String
+  /// The latest capture, absent where there was none.
+  public var capture: Capture?
 }
 
 /// The result of `log-level`.

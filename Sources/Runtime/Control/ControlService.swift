@@ -12,6 +12,8 @@ struct ControlledNetwork: Sendable {
   var loops: LoopDirectory
   /// Whom a forward without a guest's address leads to, nil where there are no leases.
   var firstLease: IPv4Address?
+  /// The capture of its frames.
+  var capture: LiveCapture
   /// The UNIX sockets on which no forward may listen.
   var ownSockets = OwnSockets()
 }
@@ -68,6 +70,9 @@ struct ControlService: Sendable {
     case .removeForward: return ControlJSON.line(try removeForward(parameters), id: request.id)
     case .leases: return ControlJSON.line(try leases(parameters), id: request.id)
     case .dns: return ControlJSON.line(try resolvers(parameters), id: request.id)
+    case .capture: return ControlJSON.line(capture(of: try network(parameters)), id: request.id)
+    case .startCapture: return ControlJSON.line(try startCapture(parameters), id: request.id)
+    case .stopCapture: return ControlJSON.line(try stopCapture(parameters), id: request.id)
     case .logLevel: return ControlJSON.line(try logLevel(parameters), id: request.id)
     }
   }
@@ -80,7 +85,7 @@ extension ControlService {
     let asked = parameters.network == nil ? networks : [try network(parameters)]
     var reports: [NetworkReport] = []
     for network in asked {
-      reports.append(NetworkReport(try status(of: network), name: network.name))
+      reports.append(NetworkReport(try status(of: network), network.capture.status, name: network.name))
     }
     return StatusReport(
       version: Version.current, processID: ProcessControl.processID,
@@ -119,6 +124,10 @@ extension ControlService {
     let network = try network(parameters)
     let forwards = try forwards(of: network)
     return ForwardsReport(network: network.name, forwards: forwards.map { ForwardsReport.Forward($0) })
+  }
+
+  private func capture(of network: ControlledNetwork) -> CaptureReport {
+    CaptureReport(network: network.name, capture: network.capture.status.map { CaptureReport.Capture($0) })
   }
 
   private func leases(_ parameters: ControlParameters) throws(ControlFailure) -> LeasesReport {
@@ -191,6 +200,39 @@ extension ControlService {
       let owner = network.loops.mailboxes[network.loops.owner(of: forward)]
       _ = try ask(network, owner) { .outcome(of: .removeForward(forward.host), $0) }
     }
+  }
+
+  private func startCapture(_ parameters: ControlParameters) throws(ControlFailure) -> CaptureReport {
+    let network = try network(parameters)
+    var options = CaptureOptions()
+    options.file = try required(parameters.file, "file", "the file to capture to")
+    options.filter = parameters.filter
+    options.splitsSegments = parameters.segments ?? false
+    let plan: CapturePlan?
+    do {
+      if let length = parameters.snapLength {
+        options.snapLength = try CaptureOptions.snapLength("\(length)", "snapLength")
+      }
+      if let rotate = parameters.rotate { options.rotation = try CaptureRotation(rotate, "rotate") }
+      try options.check()
+      guard options.file != "-" else { throw ServiceError("file: only --capture takes the standard output") }
+      plan = try CapturePlan(options)
+    } catch {
+      throw ControlFailure(.invalidParameter, "\(error)")
+    }
+    do throws(ServiceError) {
+      if let plan { try network.capture.start(plan) }
+    } catch {
+      throw ControlFailure(.refused, error.description)
+    }
+    return capture(of: network)
+  }
+
+  private func stopCapture(_ parameters: ControlParameters) throws(ControlFailure) -> CaptureReport {
+    let network = try network(parameters)
+    guard network.capture.stop() else { throw ControlFailure(.notFound, "nothing is captured") }
+    network.capture.awaitEnd()
+    return capture(of: network)
   }
 
   private func logLevel(_ parameters: ControlParameters) throws(ControlFailure) -> LogLevelReport {

@@ -18,6 +18,10 @@ struct LinkSet: ~Copyable {
   /// The ways to the other loops of the network, where there are any.
   var exchange: LoopExchange?
 
+  /// Where the frames that pass the links are captured, while they are. Frames from one guest to another are captured as
+  /// they come, so once.
+  var tap: CaptureTap?
+
   /// Makes a set of one link, which is that of port 0.
   init(first: consuming Link) { lender = first }
 
@@ -66,6 +70,12 @@ struct LinkSet: ~Copyable {
     return true
   }
 
+  /// Notes the beginning of a turn for what is captured, which ends where no more is wanted.
+  mutating func beginTurn(at now: Instant) {
+    if tap?.isClosed ?? false { tap = nil }
+    tap?.beginTurn(at: now)
+  }
+
   private mutating func lend(from port: Int) {
     guard port != lenderPort else { return }
     let place = places[port]
@@ -92,7 +102,18 @@ extension LinkSet: FrameSink {
   mutating func payload(of run: borrowing SlotRun) -> ByteRegions { lender.transmitter.payload(of: run) }
 
   mutating func commit(_ run: consuming SlotRun, slots: Int, lastPayload: Int, as descriptor: FrameDescriptor) {
+    if tap != nil { capture(run, slots: slots, lastPayload: lastPayload, as: descriptor) }
     lender.transmitter.commit(run, slots: slots, lastPayload: lastPayload, as: descriptor)
+  }
+
+  /// Captures the slots that are about to be sent.
+  private mutating func capture(
+    _ run: borrowing SlotRun, slots: Int, lastPayload: Int, as descriptor: FrameDescriptor
+  ) {
+    for slot in 0..<slots {
+      let payload = slot == slots - 1 ? lastPayload : run.payloadLength
+      tap?.take(lender.transmitter.frame(slot, of: run, payloadLength: payload), as: descriptor)
+    }
   }
 
   mutating func cancel(_ run: consuming SlotRun) { lender.transmitter.cancel(run) }

@@ -12,6 +12,10 @@ enum LoopRequest: Equatable, Sendable {
   case answer(LoopQuestion)
   /// Log the table of flows.
   case logFlows
+  /// Capture frames from now on.
+  case capture(CaptureFeed)
+  /// Start or stop to capture, as after SIGUSR2.
+  case toggleCapture
   /// Read the configuration file again.
   case reload
   /// End, as after SIGTERM.

@@ -43,6 +43,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   var samba: SambaServer?
   /// Where leases are kept, if they are.
   var leaseFile: LeaseFile?
+  /// The capture of the network's frames, where this is its first loop.
+  var capture: LiveCapture?
   /// The host's name servers, where the network follows them.
   var resolver: ResolverWatch?
 
@@ -93,6 +95,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   mutating func run() throws(SystemError) -> LoopEnd {
     let mailbox = mailbox
     defer { mailbox.close() }
+    // What was asked for before the start holds from the first frame on.
+    for request in try mailbox.takeAll() { carryOut(request) }
     while true {
       if let end, stack.isShutDown || now >= end.deadline {
         writeLeases(isEnd: true)
@@ -106,6 +110,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   mutating func turn(until limit: Instant = .never) throws(SystemError) {
     let deadline = min(limit, nextDeadline)
     try waitForEvents(until: deadline)
+    if links.tap != nil { links.beginTurn(at: now) }
     // Before the links: what came to another loop came earlier.
     takeHandedOver()
     for index in 0..<events.count {
@@ -123,6 +128,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     if stack.nextDeadline <= now { stack.advance(to: now, into: &links) }
     flushLinks()
     try links.exchange?.wake()
+    links.tap?.endTurn()
     // Behind the frames: a guest does not wait for a file.
     if leaseFile != nil { writeLeases() }
     attendToAftermath()
@@ -192,6 +198,7 @@ extension NetworkLoop where Host: ~Copyable {
     _ receiver: borrowing FrameReceiver, to stack: inout Stack<Host, LogObserver>, at now: Instant,
     into links: inout LinkSet
   ) {
+    if links.tap != nil { links.tap?.take(receiver.batch) }
     stack.receive(receiver.batch, at: now, into: &links)
   }
 
@@ -276,6 +283,9 @@ extension NetworkLoop where Host: ~Copyable {
       if signal.number == Signals.logFlows {
         logFlows()
         for other in directory.others + companions { try other.send(.logFlows) }
+      } else if signal.number == Signals.toggleCapture {
+        capture?.toggle()
+        for companion in companions { try companion.send(.toggleCapture) }
       } else if signal.number == Signals.reload, configuration != nil {
         reloadConfiguration()
         for companion in companions { try companion.send(.reload) }
@@ -303,6 +313,8 @@ extension NetworkLoop where Host: ~Copyable {
     case .replaceForwards(let replacement): carryOut(replacement)
     case .answer(let question): answer(question)
     case .logFlows: logFlows()
+    case .capture(let feed): links.tap = CaptureTap(feed, at: now)
+    case .toggleCapture: capture?.toggle()
     case .reload: reloadConfiguration()
     case .stop: beginEnding(.stopped)
     }

@@ -14,6 +14,8 @@ public struct ConfigurationFile: Sendable {
   public private(set) var leaseFile: String?
   /// Where the operator's requests are listened for (`control`).
   public private(set) var control: String?
+  /// What is captured (`capture` and the options that begin so).
+  public private(set) var capture = CaptureOptions()
   /// How much to log (`log-level`).
   public private(set) var logLevel: LogLevel?
 
@@ -62,12 +64,22 @@ public struct ConfigurationFile: Sendable {
     case "pid-file": pidFile = value
     case "lease-file": leaseFile = value
     case "control": control = value
+    case "capture": capture.file = value
+    case "capture-filter": capture.filter = value
+    case "capture-snaplen": capture.snapLength = try CaptureOptions.snapLength(value, path)
+    case "capture-rotate": capture.rotation = try CaptureRotation(value, path)
+    case "capture-segments": capture.splitsSegments = try Self.flag(value, path)
     case "log-level": logLevel = try Self.choice(value, path)
     case "mode": mode = try Self.choice(value, path)
     case "busy-poll": busyPoll = try ServiceOptions.busyPoll(value, path)
     case "queues": queues = try ServiceOptions.queues(value, path)
     default: try network.take(name, value, path: path)
     }
+  }
+
+  private static func flag(_ value: String, _ path: String) throws(ConfigurationError) -> Bool {
+    guard let flag = Bool(qemuSwitch: value) else { throw ConfigurationError(path, "'\(value)' is not on or off") }
+    return flag
   }
 
   /// One of the values of an option that has a few.

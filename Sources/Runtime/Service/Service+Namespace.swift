@@ -18,6 +18,7 @@ extension Service {
       var links: [[LinkAddress]] = []
       for _ in 0..<options.queues { links.append([.descriptor(try helper.takeDevice().take())]) }
       var loops = try setup.makeLoops(links: links)
+      let capture = try setup.startCapture(of: &loops)
       try setup.configure(&helper, on: &loops[0])
       var control = try setup.openControl()
       let pidFile = try setup.writePIDFile()
@@ -25,13 +26,14 @@ extension Service {
       try loops[0].adopt(Child(helper.takeProcess(), daemonizes: false))
       try Setup.harden()
       try loops.startOthers()
-      let networks = [setup.controlled("net0", loops)]
+      let networks = [setup.controlled("net0", loops, capture)]
       var server = try ControlServer.start(control.take(), networks, threshold, logger)
       setup.reportReady()
       try helper.start()
       let end = try loops.run()
       try server.take()?.stop()
       try loops.stopOthers()
+      capture.finish()
       _ = consume pidFile
       guard case .child(let exit) = end else { return 0 }
       return exit.shellStatus

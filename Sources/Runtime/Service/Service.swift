@@ -24,17 +24,19 @@ public enum Service {
       guard !links.isEmpty else { throw ServiceError("there is no link to serve; give \(LinkAddress.syntax)") }
       try options.checkQueues(of: links)
       var loops = try setup.makeLoops(links: Array(repeating: links, count: options.queues))
+      let capture = try setup.startCapture(of: &loops)
       var control = try setup.openControl()
       try Setup.harden()
       let pidFile = try setup.writePIDFile()
       for link in links { printOptions(for: link) }
       try loops.startOthers()
-      let networks = [setup.controlled("net0", loops, links: links)]
+      let networks = [setup.controlled("net0", loops, capture, links: links)]
       var server = try ControlServer.start(control.take(), networks, threshold, logger)
       setup.reportReady()
       _ = try loops.run()
       try server.take()?.stop()
       try loops.stopOthers()
+      capture.finish()
       _ = consume pidFile
     }
   }
@@ -59,13 +61,15 @@ public enum Service {
       guard !attachment.networks.isEmpty else { try setup.replaceProcess(with: command) }
       guard options.queues == 1 else { throw ServiceError("the link of 'run' has one queue; leave --queues out") }
       var loops = try setup.makeLoop(links: [.descriptor(try ends[0].first.duplicate().take())])
-      var networks = [setup.controlled(names[0], loops)]
+      let capture = try setup.startCapture(of: &loops)
+      var networks = [setup.controlled(names[0], loops, capture)]
       for index in 1..<max(ends.count, 1) {
         let link = LinkAddress.descriptor(try ends[index].first.duplicate().take())
         let setup = try Setup(
           options, for: attachment, index, logger: Logger.standardError(threshold, network: names[index]))
-        let other = try setup.makeLoop(links: [link], takingSignals: false)
-        networks.append(setup.controlled(names[index], other))
+        var other = try setup.makeLoop(links: [link], takingSignals: false)
+        let capture = try setup.startCapture(of: &other)
+        networks.append(setup.controlled(names[index], other, capture))
         loops.adopt(other)
       }
       var control = try setup.openControl()
@@ -84,6 +88,7 @@ public enum Service {
       let end = try loops.run()
       try server.take()?.stop()
       try loops.stopOthers()
+      for network in networks { network.capture.finish() }
       _ = consume pidFile
       guard case .child(let exit) = end else { return 0 }
       return exit.shellStatus
@@ -112,9 +117,12 @@ public enum Service {
 extension ServiceOptions {
   /// These options for one network of a command line: with what it says of that, and without what is not of this
   /// network but of the process, or of the first one.
-  func serving(_ attachment: QEMUAttachment?, _ index: Int) -> ServiceOptions {
+  func serving(_ attachment: QEMUAttachment?, _ index: Int) throws(ConfigurationError) -> ServiceOptions {
     var options = self
     guard let attachment, index < attachment.networks.count else { return options }
+    if attachment.networks.count > 1 {
+      options.capture = try options.capture.named(for: attachment.names[index])
+    }
     if index > 0 {
       (options.readyDescriptor, options.leaseFile) = (nil, nil)
       options.network.hostfwd = []

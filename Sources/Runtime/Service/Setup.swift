@@ -15,15 +15,19 @@ struct Setup: ~Copyable {
   let configuration: ReloadableConfiguration?
   let logger: Logger
   private let ready: FileDescriptor?
+  private let capture: CapturePlan?
   private let control: ControlAddress?
 
   /// Checks the options of the network, or of the network `index` of an attachment, and that there is a descriptor to
   /// report to.
   init(_ all: ServiceOptions, for attachment: QEMUAttachment? = nil, _ index: Int = 0, logger: Logger) throws {
-    let options = all.serving(attachment, index)
+    let options = try all.serving(attachment, index)
     let network = try options.checkedNetwork
     let control = try options.control.map { try ControlAddress($0) }
+    try options.capture.check()
     let ready = try Self.takeDescriptor(options.readyDescriptor)
+    // Before anything is written to the standard output, or started that could.
+    capture = try CapturePlan(options.capture)
     self.logger = logger
     self.control = control
     self.options = options
@@ -52,10 +56,19 @@ struct Setup: ~Copyable {
 
   /// The operator's way to this network, under a name.
   func controlled(
-    _ name: String, _ loops: borrowing NetworkLoops, links: [LinkAddress] = []
+    _ name: String, _ loops: borrowing NetworkLoops, _ capture: LiveCapture, links: [LinkAddress] = []
   ) -> ControlledNetwork {
     ControlledNetwork(
-      name: name, loops: loops.directory, firstLease: network.ipv4?.firstLease, ownSockets: ownSockets(links: links))
+      name: name, loops: loops.directory, firstLease: network.ipv4?.firstLease, capture: capture,
+      ownSockets: ownSockets(links: links))
+  }
+
+  /// Captures the network's frames, if that was asked for, and lets it be asked for later.
+  func startCapture(of loops: inout NetworkLoops) throws(ServiceError) -> LiveCapture {
+    let live = LiveCapture(capture, loops: loops.directory.mailboxes, logger: logger)
+    if let capture { try live.start(capture) }
+    loops[0].capture = live
+    return live
   }
 
   func ownSockets(links: [LinkAddress]) -> OwnSockets { OwnSockets(links: links, control: control) }

@@ -139,6 +139,77 @@ struct DNSCommand: ParsableCommand {
   }
 }
 
+/// `culvert ctl capture`.
+struct CaptureCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "capture", abstract: "Print what is captured, or start or stop to capture.",
+    subcommands: [Show.self, Start.self, Stop.self], defaultSubcommand: Show.self)
+
+  @OptionGroup var control: ControlArguments
+
+  /// `culvert ctl capture show`.
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "show", abstract: "Print what is captured, or was last.")
+
+    @OptionGroup var control: ControlArguments
+
+    func run() throws {
+      try control.perform(.capture, control.parameters, for: CaptureReport.self) { $0.text }
+    }
+  }
+
+  /// `culvert ctl capture start`.
+  struct Start: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "start", abstract: "Write the frames that pass a network's links to a file, from now on.")
+
+    @Argument(help: ArgumentHelp("The file, which is made or replaced by the instance.", valueName: "file"))
+    var file: String
+
+    @Option(
+      name: .customLong("filter"),
+      help: ArgumentHelp("As --capture-filter (default: all frames).", valueName: "expression"))
+    var filter: String?
+
+    @Option(
+      name: .customLong("snaplen"),
+      help: ArgumentHelp("As --capture-snaplen (default: all of it).", valueName: "bytes"))
+    var snapLength: Int?
+
+    @Option(
+      name: .customLong("rotate"),
+      help: ArgumentHelp("As --capture-rotate (default: one file of any length).", valueName: "size,count"))
+    var rotate: String?
+
+    @Flag(name: .customLong("segments"), help: "As --capture-segments.")
+    var segments = false
+
+    @OptionGroup var control: ControlArguments
+
+    func run() throws {
+      var parameters = control.parameters
+      // The instance has a folder of its own.
+      parameters.file = file == "-" ? file : try FileSystem.absolutePath(file)
+      (parameters.filter, parameters.snapLength, parameters.rotate) = (filter, snapLength, rotate)
+      parameters.segments = segments
+      try control.perform(.startCapture, parameters, for: CaptureReport.self) { $0.text }
+    }
+  }
+
+  /// `culvert ctl capture stop`.
+  struct Stop: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "stop", abstract: "Write no more frames; what was captured is written before.")
+
+    @OptionGroup var control: ControlArguments
+
+    func run() throws {
+      try control.perform(.stopCapture, control.parameters, for: CaptureReport.self) { $0.text }
+    }
+  }
+}
+
 /// `culvert ctl log-level`.
 struct LogLevelCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -29,6 +29,7 @@ extension NetworkReport {
     facts.append(["  forwards", "\(forwards)"])
     facts.append(["  leases", "\(leases)"])
     facts.append(["  name servers", resolvers.isEmpty ? "none" : resolvers.joined(separator: ", ")])
+    if let capture { facts.append(["  capture", capture.words]) }
     if framesHandedOver > 0 { facts.append(["  handed to other threads", "\(framesHandedOver) frames"]) }
     for (reason, count) in drops.sorted(by: { $0.key < $1.key }) { facts.append(["  dropped, \(reason)", "\(count)"]) }
     return "network \(name)\n" + TextTable(facts).text
@@ -87,6 +88,18 @@ extension ResolversReport {
     let others = repetitions == 0 ? "" : ", \(repetitions) came again"
     return table + "\(queries) queries: \(localAnswers) answered here, \(forwardedAnswers) by servers, "
       + "\(failures) failed\(others)\n"
+  }
+}
+
+extension CaptureReport {
+  /// One line.
+  var text: String { (capture?.words ?? "nothing was captured") + "\n" }
+}
+
+extension CaptureReport.Capture {
+  fileprivate var words: String {
+    let end = failure.map { "; ended: \($0)" } ?? (isRunning ? "" : "; ended")
+    return "\(file), \(frames) frames, \(UInt64(bytes).size), \(dropped) dropped\(end)"
   }
 }
 

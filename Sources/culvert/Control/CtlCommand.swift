@@ -7,7 +7,7 @@ import Runtime
 struct CtlCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ctl",
-    abstract: "Look into a running instance, and change its forwards.",
+    abstract: "Look into a running instance, change its forwards, and capture its frames.",
     discussion: """
       The instance is one that was started with '--control unix:PATH'. Where --socket does not name its socket, the \
       variable CULVERT_CONTROL of the environment does.
@@ -23,12 +23,16 @@ struct CtlCommand: ParsableCommand {
           culvert ctl forwards add tcp:127.0.0.1:2222-:22
           culvert ctl forwards remove tcp:127.0.0.1:2222
 
+        What passes its link from now on, for Wireshark:
+          culvert ctl capture start net.pcap
+          culvert ctl capture stop
+
       EXIT STATUS
         0 if it was done, 1 if not, 2 for a wrong command line.
       """,
     subcommands: [
       StatusCommand.self, FlowsCommand.self, ForwardsCommand.self, LeasesCommand.self, DNSCommand.self,
-      LogLevelCommand.self,
+      CaptureCommand.self, LogLevelCommand.self,
     ])
 
   @OptionGroup var control: ControlArguments

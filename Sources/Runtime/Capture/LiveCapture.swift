@@ -1,0 +1,119 @@
+import Capture
+import Configuration
+import LinuxSystem
+import Logging
+import Primitives
+import Synchronization
+
+/// The capture of a network's frames: at most one at a time, which may be started and stopped while guests go on.
+final class LiveCapture: Sendable {
+  /// What was asked for at the start of the instance, if anything was.
+  let configured: CapturePlan?
+  private let loops: [Mailbox]
+  private let logger: Logger
+  private let latest = Mutex<CaptureSession?>(nil)
+
+  /// What there is to say of a capture.
+  struct Status: Hashable, Sendable {
+    /// The file.
+    var path: String
+    var isRunning: Bool
+    var counts: CaptureFiles.Counts
+    var dropCount: Int
+    /// Why it has ended by itself, nil where it has not.
+    var failure: String?
+  }
+
+  /// How long the end of a capture may take: what waits for a slow reader then is lost.
+  private static var patience: Interval { .milliseconds(500) }
+
+  /// The capture of the network whose loops have these mailboxes.
+  init(_ configured: CapturePlan?, loops: [Mailbox], logger: Logger) {
+    self.configured = configured
+    self.loops = loops
+    self.logger = logger
+  }
+
+  /// Starts to capture. From any thread; what the loops do from their next turn on.
+  func start(_ plan: CapturePlan) throws(ServiceError) {
+    let feeds = try latest.withLock { session throws(ServiceError) in
+      if let running = session, !running.isFinished {
+        let what = running.isStopping ? "a capture is being ended" : "frames are captured already"
+        throw ServiceError("\(what), to \(running.plan.path)")
+      }
+      let next = try launch(plan)
+      session = next
+      return next.feeds
+    }
+    logger.info("frames are captured to \(plan.path)")
+    do throws(SystemError) {
+      for (loop, feed) in zip(loops, feeds) { try loop.send(.capture(feed)) }
+    } catch {
+      throw ServiceError("a loop was not told to capture: \(error)")
+    }
+  }
+
+  private func launch(_ plan: CapturePlan) throws(ServiceError) -> CaptureSession {
+    do {
+      let session = try CaptureSession(plan, loops: loops.count)
+      let passage = Passage(try CaptureWork(of: session, logger: logger))
+      try Thread { passage.run() }.detach()
+      return session
+    } catch {
+      throw ServiceError("cannot capture: \(error)")
+    }
+  }
+
+  /// Stops to capture; what was captured is still written. False where nothing is captured.
+  func stop() -> Bool {
+    guard let session = latest.withLock({ $0 }), !session.isFinished, !session.isStopping else { return false }
+    session.stop()
+    return true
+  }
+
+  /// Starts what was asked for at the start of the instance, or stops what is captured.
+  func toggle() {
+    if stop() { return }
+    guard let configured else { return logger.warning("there is nothing to capture to; give --capture FILE") }
+    do throws(ServiceError) {
+      try start(configured)
+    } catch {
+      logger.error("\(error)")
+    }
+  }
+
+  /// Stops, and waits until all is written, though not for ever.
+  func finish() {
+    _ = stop()
+    awaitEnd()
+  }
+
+  /// Waits until all is written of a capture that was stopped, though not for ever.
+  func awaitEnd() {
+    guard let session = latest.withLock({ $0 }) else { return }
+    do throws(SystemError) {
+      if try session.finished.answer(by: MonotonicClock.now + Self.patience) == nil {
+        logger.warning("capture to \(session.plan.path): not all was written, its reader is slow")
+      }
+    } catch {
+      logger.warning("capture to \(session.plan.path): \(error)")
+    }
+  }
+
+  /// What there is to say of the latest capture, nil where there was none.
+  var status: Status? {
+    guard let session = latest.withLock({ $0 }) else { return nil }
+    return Status(
+      path: session.plan.path, isRunning: !session.isFinished && !session.isStopping, counts: session.counts,
+      dropCount: session.dropCount, failure: session.failure)
+  }
+
+  /// Holds the work on its way to its thread, the only one that uses it from then on.
+  private final class Passage: @unchecked Sendable {
+    private var work: CaptureWork
+
+    init(_ work: consuming CaptureWork) { self.work = work }
+
+    func run() { work.run() }
+  }
+}
