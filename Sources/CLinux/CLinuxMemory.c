@@ -19,8 +19,7 @@ static int release_segments(struct dl_phdr_info *object, size_t size, void *cont
     uintptr_t end = (object->dlpi_addr + segment->p_vaddr + segment->p_memsz) & ~(page - 1);
     if (start < end) madvise((void *)start, end - start, MADV_DONTNEED);
   }
-  // The program itself comes first; libraries are others' as well.
-  return 1;
+  return 0;
 }
 
 void clinux_release_code(void) { dl_iterate_phdr(release_segments, NULL); }

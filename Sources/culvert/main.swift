@@ -8,7 +8,11 @@ import Runtime
 // 0 a regular end, 1 something could not be done, 2 a wrong command line; `run` ends with its command's status.
 
 do {
+  // Memory is at its highest while the program starts: each step gives back the code that only it has needed, that of
+  // the dynamic linker's relocations before all.
+  ProcessControl.releaseCode()
   var command = try Culvert.parseAsRoot()
+  ProcessControl.releaseCode()
   try command.run()
 } catch let error as ServiceError {
   StandardStream.error.write("culvert: \(error)\n")
