@@ -33,7 +33,8 @@ let package = Package(
     .target(
       name: "Netstack", dependencies: ["Primitives", "Buffers", "Wire", basicContainers], swiftSettings: settings),
     .target(
-      name: "Simulation", dependencies: ["Primitives", "Buffers", "Wire", "Netstack"], swiftSettings: settings),
+      name: "Simulation", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Capture"],
+      swiftSettings: settings),
 
     // The edge: Linux.
     .target(name: "CLinux"),
@@ -59,7 +60,7 @@ let package = Package(
     .executableTarget(
       name: "culvert",
       dependencies: [
-        "Runtime", "Configuration", "LinuxSystem", "RouteNetlink", "Primitives",
+        "Runtime", "Simulation", "Capture", "Configuration", "LinuxSystem", "RouteNetlink", "Netstack", "Primitives",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),

@@ -3,6 +3,8 @@
 public struct FrameList: ~Copyable {
   private let memory: UnsafeMutableRawBufferPointer
   private var used = 0
+  /// Where the last frame begins.
+  private var lastStart = 0
   private var storage: FrameBatchStorage
 
   /// Makes an empty list with room for `capacity` frames of `byteCapacity` bytes together.
@@ -35,6 +37,7 @@ public struct FrameList: ~Copyable {
     unsafe frame.withUnsafeBytes { bytes in
       if let base = bytes.baseAddress { unsafe target.copyMemory(from: base, byteCount: bytes.count) }
     }
+    lastStart = used
     used += frame.count
     let descriptor = FrameDescriptor(
       port: port, headerLength: header, byteCount: frame.count, checksum: checksum, segmentation: segmentation,
@@ -47,9 +50,20 @@ public struct FrameList: ~Copyable {
     return true
   }
 
+  /// The bytes of the frame that was appended last, to be changed; none where there is no frame.
+  public var last: MutableSpan<UInt8> {
+    @_lifetime(&self)
+    mutating get {
+      // SAFETY: the range lies in the memory and was initialised; exclusive access to `self` makes the span exclusive.
+      let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[lastStart..<used])
+      let span = unsafe MutableSpan<UInt8>(_unsafeBytes: bytes)
+      return unsafe _overrideLifetime(span, mutating: &self)
+    }
+  }
+
   /// Empties the list.
   public mutating func removeAll() {
-    used = 0
+    (used, lastStart) = (0, 0)
     storage.removeAll()
   }
 

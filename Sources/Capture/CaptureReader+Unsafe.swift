@@ -10,6 +10,8 @@ import LinuxSystem
 public struct CaptureReader: ~Copyable {
   /// The file's path, or "-".
   public let path: String
+  /// Whether another reader finds the same frames at `path`: it is a regular file's.
+  public let canBeReadAgain: Bool
   private let capture: OpaquePointer
   private var current: UnsafeBufferPointer<UInt8>
   /// Records read so far.
@@ -34,6 +36,7 @@ public struct CaptureReader: ~Copyable {
       throw .notEthernet(path: path, linkType: Self.name(ofLinkType: linkType))
     }
     self.path = path
+    canBeReadAgain = unsafe path != "-" && Self.isRegular(fileno(stream))
     unsafe self.capture = capture
     unsafe current = UnsafeBufferPointer(start: nil, count: 0)
   }
@@ -94,6 +97,14 @@ public struct CaptureReader: ~Copyable {
       throw .unreadable(path: path, reason: error.reason)
     }
     throw .empty(path: path)
+  }
+
+  private static func isRegular(_ number: Int32) -> Bool {
+    do throws(SystemError) {
+      return try FileDescriptor.regularLength(of: number) != nil
+    } catch {
+      return false
+    }
   }
 
   /// A time of `capture`'s, whose fractions are nanoseconds. What a file says is bounded to what a time can be.

@@ -35,7 +35,8 @@ struct Culvert: ParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      RunCommand.self, ServeCommand.self, ExecCommand.self, CheckCommand.self, CtlCommand.self,
+      RunCommand.self, ServeCommand.self, ExecCommand.self, CheckCommand.self, CtlCommand.self, InspectCommand.self,
+      ReplayCommand.self,
       CompletionsCommand.self, NamespaceHelperCommand.self,
     ])
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Capture
 import Configuration
 import Glibc
 import LinuxSystem
@@ -18,6 +19,9 @@ do {
   StandardStream.error.write("culvert: \(error)\n")
   exit(1)
 } catch let error as ConfigurationError {
+  StandardStream.error.write("culvert: \(error)\n")
+  exit(1)
+} catch let error as CaptureError {
   StandardStream.error.write("culvert: \(error)\n")
   exit(1)
 } catch {

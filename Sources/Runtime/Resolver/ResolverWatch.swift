@@ -1,4 +1,4 @@
-import LinuxSystem
+public import LinuxSystem
 import Primitives
 
 /// The host's `resolv.conf`, and the folders whose changes may change it.
@@ -116,7 +116,7 @@ private final class FolderWatch {
 
 extension FileDescriptor {
   /// The text of the file at `path`, as far as `limit` bytes.
-  static func contents(of path: String, limit: Int = 65_536) throws(SystemError) -> String {
+  public static func contents(of path: String, limit: Int = 65_536) throws(SystemError) -> String {
     let file = try FileDescriptor.open(reading: path)
     var bytes = [UInt8](repeating: 0, count: limit)
     var count = 0

@@ -1,12 +1,12 @@
-import Configuration
+public import Configuration
 import HostSockets
-import Netstack
+public import Netstack
 
 // Options as the parts of a network take them.
 
 extension NetworkSettings {
-  /// The settings of a checked network.
-  init(_ network: VirtualNetwork) {
+  /// The settings of a checked network; what is behind forwards is left out.
+  public init(_ network: VirtualNetwork) {
     self.init()
     isIPv4Enabled = network.ipv4 != nil
     if let ipv4 = network.ipv4 {
