@@ -81,13 +81,13 @@ let package = Package(
       name: "NetstackTests", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation"],
       swiftSettings: settings),
     .testTarget(
-      name: "SimulationTests", dependencies: ["Primitives", "Buffers", "Netstack", "Simulation"],
+      name: "SimulationTests", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation", "Capture"],
       swiftSettings: settings),
     .testTarget(
       name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux", "Primitives"], swiftSettings: settings),
     .testTarget(
       name: "RouteNetlinkTests", dependencies: ["RouteNetlink", "LinuxSystem", "Primitives"], swiftSettings: settings),
-    .testTarget(name: "CaptureTests", dependencies: ["Capture", "LinuxSystem", "Primitives"], swiftSettings: settings),
+    .testTarget(name: "CaptureTests", dependencies: ["Capture", "Wire", "LinuxSystem", "Primitives"], swiftSettings: settings),
     .testTarget(
       name: "HostSocketsTests",
       dependencies: ["HostSockets", "LinuxSystem", "CLinux", "Netstack", "Buffers", "Primitives"],

@@ -31,7 +31,7 @@ extension FlowRecord {
     words += pair("out of order") { nonzero($0.outOfOrder) }
     words += pair("zero windows") { nonzero($0.zeroWindows) }
     words += pair("keep-alives") { nonzero($0.keepAlives) }
-    words.append(endText(until: end))
+    if let text = endText(until: end) { words.append(text) }
     return words.joined(separator: " ")
   }
 
@@ -47,8 +47,10 @@ extension FlowRecord {
 
   private func nonzero(_ count: Int) -> String? { count == 0 ? nil : "\(count)" }
 
-  private func endText(until end: Int64) -> String {
+  /// How it has ended; nil of datagrams and echoes, which have no end, unless somebody has reported one.
+  private func endText(until end: Int64) -> String? {
     switch self.end {
+    case .open where proto != .tcp: return nil
     case .open, .halfClosed:
       var words = "open at the end"
       if case .halfClosed(let side) = self.end { words = "half closed by \(name(side)), " + words }

@@ -94,6 +94,8 @@ extension FrameDecoder {
     case .searchList where value.count > 6:
       let names = NameReader.uncompressed(frame, in: value.dropFirst(6))
       return "search \(names.listed()) for \(frame.bigEndian32(at: start + 2))"
+    // RFC 7527 section 3: by which a host knows its own probes.
+    case NeighborOption(rawValue: 14): return "nonce \(frame.hexadecimal(value, separator: ""))"
     default: return "option \(option.code) \(frame.hexadecimal(value))"
     }
   }

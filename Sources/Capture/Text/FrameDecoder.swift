@@ -131,10 +131,6 @@ struct Extent {
 }
 
 extension Range<Int> {
-  /// The range without its first `length` numbers.
-  /// - Precondition: it has so many.
-  func dropFirst(_ length: Int) -> Range<Int> { (lowerBound + length)..<upperBound }
-
   /// The `length` numbers that begin `offset` behind the first.
   func part(_ offset: Int, _ length: Int) -> Range<Int> { (lowerBound + offset)..<(lowerBound + offset + length) }
 }

@@ -88,6 +88,8 @@ public final class Lab {
   private var output = Digest()
   private var trace: [(at: Instant, isFromGuest: Bool, bytes: [UInt8])] = []
   private var ownProblems: [String] = []
+  /// Sees every frame: those of the guest's as they come to the stack, and those to the guest as they leave it.
+  public var frameWatcher: ((_ frame: [UInt8], _ isFromGuest: Bool, _ time: Instant) -> Void)?
   /// Into how many each frame of the stack's was cut that stands for several.
   public private(set) var cutCounts: [Int] = []
   /// How many each frame of the guest's stands for that stands for several.
@@ -392,6 +394,7 @@ public final class Lab {
   }
 
   private func record(_ bytes: [UInt8], isFromGuest: Bool) {
+    frameWatcher?(bytes, isFromGuest, now)
     if trace.count >= 400 { trace.removeFirst(200) }
     trace.append((now, isFromGuest, bytes))
   }

@@ -33,7 +33,7 @@ public protocol ReplayTranscript: ~Copyable {
 /// Plays a capture's guest against a fresh stack.
 ///
 /// Order of use: `learn` with every frame of the capture, if it can be read twice; then `play` with every frame in their
-/// order.
+/// order. A world that repeats what was recorded knows only what was learned.
 public struct CaptureReplay: ~Copyable {
   /// What makes one replay differ from another.
   public struct Options: Sendable {
@@ -70,6 +70,7 @@ public struct CaptureReplay: ~Copyable {
   private var sink = ReplaySink()
   private var batch = FrameList(capacity: 1, byteCapacity: CaptureReplay.longestFrame)
   private var translator = ConnectionTranslator()
+  private var world = RecordedWorld()
   private var guest: GuestFinder
   private var learningGuest: GuestFinder
   private let stations: [MACAddress]
@@ -101,10 +102,11 @@ public struct CaptureReplay: ~Copyable {
   /// How often the stack has dropped something, by reason, those that have happened in the order of their numbers.
   public var drops: [(reason: DropReason, count: UInt64)] { stack.observer.counts }
 
-  /// Learns from a frame of the capture what the recorded network has answered.
+  /// Learns from a frame of the capture what the recorded network has answered, and what a world that repeats it says.
   public mutating func learn(_ frame: Span<UInt8>) {
-    guard !learningGuest.isFromGuest(frame), frame.isTCP else { return }
-    translator.learn(frame)
+    let isFromGuest = learningGuest.isFromGuest(frame)
+    if !isFromGuest && frame.isTCP { translator.learn(frame) }
+    if stack.host.behavior.repeatsRecording { world.learn(frame, isFromGuest: isFromGuest) }
   }
 
   /// Plays a frame of the capture: what is due before it, then the frame if it is the guest's, and what it brings about.
@@ -147,8 +149,10 @@ public struct CaptureReplay: ~Copyable {
     // The list has room for the longest frame that is played.
     guard batch.append(frame, port: .first) else { return }
     Self.change(&batch, stations, &translator, isTCP: frame.isTCP)
+    if stack.host.behavior.repeatsRecording { stack.host.recorded = world.answer(to: frame) }
     Self.show(batch, to: &transcript, at: clock.captureTime)
     Self.receive(batch, at: clock.now, by: &stack, into: &sink)
+    stack.host.recorded = nil
     carryOn(into: &transcript)
   }
 

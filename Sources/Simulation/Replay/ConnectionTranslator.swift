@@ -25,7 +25,7 @@ struct ConnectionKey: Hashable {
 }
 
 /// What the recorded network has answered to a SYN.
-private struct RecordedAnswer {
+private struct RecordedHandshake {
   let initial: SequenceNumber
   let options: TCPOptions
 }
@@ -51,15 +51,10 @@ private struct TranslatedConnection {
 struct ConnectionTranslator {
   static let capacity = 65_536
 
-  private var answers: [RecordedSYN: RecordedAnswer] = [:]
+  private var answers: [RecordedSYN: RecordedHandshake] = [:]
   private var connections: [TranslatedConnection] = []
   private var places: [ConnectionKey: Int] = [:]
   private var oldest = 0
-
-  private struct RecordedSYN: Hashable {
-    let key: ConnectionKey
-    let sequence: UInt32
-  }
 
   // MARK: What was recorded
 
@@ -70,7 +65,7 @@ struct ConnectionTranslator {
     else { return }
     let key = ConnectionKey(guest: packet.destination, remote: packet.source)
     let syn = RecordedSYN(key: key, sequence: header.acknowledgmentNumber.value &- 1)
-    if answers[syn] == nil { answers[syn] = RecordedAnswer(initial: header.sequenceNumber, options: header.options) }
+    if answers[syn] == nil { answers[syn] = RecordedHandshake(initial: header.sequenceNumber, options: header.options) }
   }
 
   /// Notes a frame of the recorded network's as the replay comes to it.
@@ -126,7 +121,7 @@ struct ConnectionTranslator {
     return (packet, segment.header, start + TCPHeader.minimumLength..<start + segment.headerLength)
   }
 
-  private mutating func open(_ key: ConnectionKey, _ header: TCPHeader, _ answer: RecordedAnswer?) {
+  private mutating func open(_ key: ConnectionKey, _ header: TCPHeader, _ answer: RecordedHandshake?) {
     // The same SYN again is of the same connection.
     if let place = places[key], connections[place].guestInitial == header.sequenceNumber { return }
     let connection = TranslatedConnection(

@@ -58,6 +58,8 @@ public struct ReplayBehavior: Hashable, Sendable {
   public var datagrams: [Rule<Datagrams>] = []
   /// Whether echo requests are answered.
   public var answersEcho = true
+  /// Whether those who said something in the capture say it again; the rules are for the others.
+  public var repeatsRecording = false
 
   /// Makes a host with nobody behind any port.
   public init() {}
@@ -75,6 +77,12 @@ public struct ReplayBehavior: Hashable, Sendable {
   public static let discard = ReplayBehavior(streams: .discard, datagrams: .discard)
   /// Has nobody behind any port.
   public static let refuse = ReplayBehavior(streams: .refuse, datagrams: .refuse)
+  /// Says what was said in the capture, and else nothing.
+  public static let recorded = {
+    var behavior = ReplayBehavior(streams: .blackhole, datagrams: .discard)
+    behavior.repeatsRecording = true
+    return behavior
+  }()
   /// Is not there.
   public static let blackhole = ReplayBehavior(streams: .blackhole, datagrams: .discard, answersEcho: false)
 

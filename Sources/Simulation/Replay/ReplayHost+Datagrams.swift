@@ -66,6 +66,10 @@ extension ReplayHost {
       socket.bytes[start] = destination.address.family == .ipv4 ? 0 : 129
       return socket.waiting.append((socket.bytes.count, destination))
     }
+    if case .datagrams(let answers)? = recorded {
+      for answer in answers { append(answer, to: destination, datagram, of: batch, into: &socket) }
+      return
+    }
     switch behavior.datagrams(at: destination.port) {
     case .discard: return
     case .refuse:
@@ -75,6 +79,25 @@ extension ReplayHost {
           .refused, report: .portUnreachable, reporter: destination.address, destination: destination, quoteLength: 0))
     case .echo: Self.append(datagram.payload, of: batch, to: &socket.bytes)
     case .answer(let bytes): socket.bytes += bytes
+    }
+    socket.waiting.append((socket.bytes.count, destination))
+  }
+
+  /// What was recorded comes back. A DNS message gets the identifier of the query that it answers: the resolver asks with
+  /// those of its own.
+  private func append(
+    _ answer: [UInt8], to destination: Endpoint, _ datagram: OutgoingDatagram, of batch: borrowing FrameBatch,
+    into socket: inout ReplayDatagrams
+  ) {
+    guard socket.waiting.count < Self.datagramLimit else { return }
+    let start = socket.bytes.count
+    socket.bytes += answer
+    if destination.port == 53, answer.count >= 2, datagram.payload.count >= 2 {
+      var identifier: [UInt8] = []
+      Self.append(
+        PayloadSlice(frame: datagram.payload.frame, offset: datagram.payload.offset, count: 2), of: batch,
+        to: &identifier)
+      socket.bytes.replaceSubrange(start..<start + 2, with: identifier)
     }
     socket.waiting.append((socket.bytes.count, destination))
   }

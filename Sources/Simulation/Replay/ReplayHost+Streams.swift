@@ -52,18 +52,10 @@ struct ReplayStream {
     unclaimed = unclaimed.addingReportingOverflow(bytes.count).partialValue
   }
 
-  /// The core has finished.
+  /// The core has finished: who waits for bytes that will not come goes on.
   mutating func finishCore() {
     isCoreFinished = true
-    // Who waits for bytes that will not come has seen enough.
-    if !hasUnsent { isFinished = true }
-  }
-
-  /// Whether there is something to say yet.
-  private var hasUnsent: Bool {
-    guard case .steps(let steps) = behavior else { return false }
-    return !pending.isEmpty
-      || step < steps.count && !steps[step...].contains { if case .receive = $0 { true } else { false } }
+    if case .steps = behavior { advance() } else { isFinished = true }
   }
 
   /// Removes bytes that the core has seen.
@@ -86,22 +78,23 @@ struct ReplayStream {
       guard step < steps.count, !isFinished else { break }
       switch steps[step] {
       case .receive(let count):
-        guard unclaimed >= count else { return }
-        unclaimed -= count
+        guard unclaimed >= count || isCoreFinished else { return }
+        unclaimed = max(0, unclaimed - count)
       case .send(let bytes): pending = bytes[...]
       case .close: isFinished = true
       case .reset: isReset = true
       }
       step += 1
     }
-    if isCoreFinished && !hasUnsent { isFinished = true }
+    if isCoreFinished { isFinished = true }
   }
 }
 
 extension ReplayHost {
   /// Connects at once, or is refused at once, or never comes to an end.
   public mutating func connect(_ flow: FlowID, to destination: Endpoint, marks: PacketMarks) -> HostOpen {
-    let behavior = behavior.stream(at: destination.port)
+    var behavior = behavior.stream(at: destination.port)
+    if case .stream(let recorded)? = recorded { behavior = recorded }
     guard behavior != .refuse else { return .failed(.refused) }
     open(flow, .stream(ReplayStream(behavior)))
     guard behavior != .blackhole else { return .inProgress }

@@ -15,6 +15,8 @@ public struct ReplayHost: HostNetwork, ~Copyable {
   /// What the world does.
   public let behavior: ReplayBehavior
 
+  /// What was recorded of those to whom the frame is that the core has now.
+  var recorded: RecordedAnswer?
   /// The sockets, by the places of their flows.
   var sockets: [Socket?] = []
   private var ready: [FlowID] = []

@@ -17,7 +17,7 @@ struct CaptureReplaying: ~Copyable {
     let network = try Self.network(command.network)
     var options = CaptureReplay.Options()
     options.settings = NetworkSettings(network)
-    options.behavior = try command.world.behavior
+    options.behavior = try (command.world ?? .recorded).behavior
     options.seed = command.seed
     options.guest = command.guest
     if !network.upstreamResolvers.isEmpty { options.resolvers = network.upstreamResolvers }
@@ -39,9 +39,18 @@ struct CaptureReplaying: ~Copyable {
 
   /// Plays the capture.
   func run() throws {
-    var replay = CaptureReplay(options)
     var reader = try CaptureReader(path: command.file)
-    if reader.canBeReadAgain {
+    let canBeReadAgain = reader.canBeReadAgain
+    var options = options
+    if !canBeReadAgain && options.behavior.repeatsRecording {
+      guard command.world == nil else {
+        throw ConfigurationError(
+          "world", "what was recorded is known from a file that can be read twice; give another, or a file")
+      }
+      options.behavior = .discard
+    }
+    var replay = CaptureReplay(options)
+    if canBeReadAgain {
       try Self.learn(&replay, from: &reader)
       reader = try CaptureReader(path: command.file)
     }

@@ -14,17 +14,19 @@ struct ReplayCommand: ParsableCommand {
       the same lines. The capture's other frames are not played: they tell what the guest's acknowledgments are of, \
       which are translated into the numbers of this network's own segments, as are SACK blocks and echoes of timestamps.
 
-      A file is read twice, so that a guest whose SYN offered what the recorded network did not take up (timestamps, \
-      say) offers it no more; the standard input, '-', is read once, without that. Connections that the capture shows \
+      A file is read twice, first for what those have said whom the guest spoke to, and so that a guest whose SYN \
+      offered what the recorded network did not take up (timestamps, say) offers it no more. The standard input, '-', and \
+      pipes are read once, without that. Connections that the capture shows \
       from outside to the guest have no counterpart: the network answers the guest's part of them by resets.
 
       The guest is found by the rule of 'culvert help inspect', or said by --from-mac. What those do whom the guest speaks to, \
       --world says:
-        echo         sends back what it gets
-        discard      takes everything and says nothing
-        refuse       has nobody behind any port
-        blackhole    is not there
-        script:FILE  what FILE says, by port
+        recorded     say again what the capture has of them, as far as the guest comes to it, and else nothing
+        echo         send back what they get
+        discard      take everything and say nothing
+        refuse       have nobody behind any port
+        blackhole    are not there
+        script:FILE  do what FILE says, by port
 
       A script has a line for each port; the first that fits counts, and who is in none refuses:
         tcp 80 receive 1 send "HTTP/1.0 200 OK\\r\\n\\r\\nhello" close
@@ -36,7 +38,7 @@ struct ReplayCommand: ParsableCommand {
 
       EXAMPLES
         What this network would have said to a guest, as text and as a capture:
-          culvert replay --world echo --output answer.pcap guest.pcap
+          culvert replay --output answer.pcap guest.pcap
 
         A guest of another network:
           culvert replay --net 192.168.1.0/24 --world script:servers.txt lan.pcapng
@@ -47,9 +49,9 @@ struct ReplayCommand: ParsableCommand {
   @Option(
     name: .customLong("world"),
     help: ArgumentHelp(
-      "What those do whom the guest speaks to (default: discard).",
-      valueName: "echo|discard|refuse|blackhole|script:file"))
-  var world = ReplayWorld.discard
+      "What those do whom the guest speaks to (default: recorded; discard where the capture cannot be read twice).",
+      valueName: "recorded|echo|discard|refuse|blackhole|script:file"))
+  var world: ReplayWorld?
 
   @Option(
     name: .customLong("from-mac"),

@@ -24,6 +24,7 @@ enum ReplaySpeed: Hashable, ExpressibleByArgument {
 
 /// What those do whom the guest of a replay speaks to, as it is written.
 enum ReplayWorld: Hashable, ExpressibleByArgument {
+  case recorded
   case echo
   case discard
   case refuse
@@ -33,6 +34,7 @@ enum ReplayWorld: Hashable, ExpressibleByArgument {
 
   init?(argument: String) {
     switch argument {
+    case "recorded": self = .recorded
     case "echo": self = .echo
     case "discard": self = .discard
     case "refuse": self = .refuse
@@ -49,6 +51,7 @@ enum ReplayWorld: Hashable, ExpressibleByArgument {
   var behavior: ReplayBehavior {
     get throws(ConfigurationError) {
       switch self {
+      case .recorded: return .recorded
       case .echo: return .echo
       case .discard: return .discard
       case .refuse: return .refuse
