@@ -8,8 +8,9 @@ struct TemporaryFolder: ~Copyable {
 
   init() throws {
     let name = try ProcessControl.randomSeed().0
-    path = "/tmp/culvert-test-\(String(name, radix: 36))"
+    let path = "/tmp/culvert-test-\(String(name, radix: 36))"
     try FileSystem.makeFolder(path)
+    self.path = path
   }
 
   deinit {

@@ -59,11 +59,15 @@ extension FrameDecoder {
     guard !range.isEmpty else { return }
     let (found, rest, isClosed) = frame.options(in: range, .internet)
     var names: [String] = []
+    var position = range.lowerBound
     for option in found {
+      bytes("IPv4", "no operation", position..<option.range.lowerBound, frame)
+      position = option.range.upperBound
       let value = option.value.isEmpty ? "" : " \(frame.hexadecimal(option.value))"
       names.append(Self.ipv4OptionName(option.code) + value)
       field("IPv4", "option", option.range, Self.ipv4OptionName(option.code) + value)
     }
+    bytes("IPv4", "no operation", position..<rest.lowerBound, frame)
     note("options \(names.isEmpty ? "none" : names.joined(separator: ", "))")
     if !isClosed { problem("IPv4", rest, "malformed IPv4 options") }
     bytes("IPv4", "end of options", rest, frame)

@@ -76,9 +76,13 @@ extension FrameDecoder {
     // RFC 8200 section 4.2: PadN says nothing.
     let names = found.filter { $0.code != 1 }.map { Self.ipv6OptionName($0.code, $0.value, frame) }
     note(names.isEmpty ? proto.words : "\(proto.words) \(names.joined(separator: ", "))")
+    var position = range.lowerBound + 2
     for option in found {
+      bytes(proto.words, "padding", position..<option.range.lowerBound, frame)
+      position = option.range.upperBound
       field(proto.words, "option", option.range, Self.ipv6OptionName(option.code, option.value, frame))
     }
+    bytes(proto.words, "padding", position..<rest.lowerBound, frame)
     if !isClosed { problem(proto.words, rest, "malformed \(proto.words)") }
     bytes(proto.words, "end of options", rest, frame)
   }

@@ -8,8 +8,8 @@ import Wire
 // - The acknowledgment number, and SACK blocks, count from our initial sequence number instead of the recorded one. That
 //   is in the recorded SYN ACK, or where the capture has only the guest's frames, one less than the guest's first
 //   acknowledgment.
-// - Where the guest had acknowledged all that the recorded network had sent until then, it acknowledges all that ours
-//   has sent, be it more or less; else never more than that, and never less than before.
+// - It never is of more than ours has sent, and never less than before. Where the guest had acknowledged the last that the
+//   recorded network had ever sent, it acknowledges all that ours has, be it more.
 // - The echo of a timestamp counts from our first timestamp instead of the recorded one.
 // - A SYN loses the options that the recorded network did not take up, with NOPs in their place: behind it the guest
 //   acts as the recorded network had it, without timestamps, say. For that the capture must be looked through before
@@ -28,6 +28,8 @@ struct ConnectionKey: Hashable {
 private struct RecordedHandshake {
   let initial: SequenceNumber
   let options: TCPOptions
+  /// The number behind the last that it has sent.
+  var end: SequenceNumber
 }
 
 /// The numbers of one connection.
@@ -35,7 +37,7 @@ private struct TranslatedConnection {
   let key: ConnectionKey
   let guestInitial: SequenceNumber
   var recordedInitial: SequenceNumber?
-  /// The number behind the last that the recorded network has sent; nil as long as no frame of it was seen.
+  /// The number behind the last that the recorded network has sent; nil where it is not known.
   var recordedEnd: SequenceNumber?
   var ownInitial: SequenceNumber?
   var ownEnd: SequenceNumber?
@@ -52,6 +54,8 @@ struct ConnectionTranslator {
   static let capacity = 65_536
 
   private var answers: [RecordedSYN: RecordedHandshake] = [:]
+  /// The connection of each pair of ends that the looking through has come to.
+  private var learning: [ConnectionKey: RecordedSYN] = [:]
   private var connections: [TranslatedConnection] = []
   private var places: [ConnectionKey: Int] = [:]
   private var oldest = 0
@@ -60,27 +64,27 @@ struct ConnectionTranslator {
 
   /// Learns from a frame of the recorded network's, before the replay.
   mutating func learn(_ frame: Span<UInt8>) {
-    guard let packet = TransportPacket(frame), let header = packet.segment(frame)?.header,
-      header.flags.isSuperset(of: [.syn, .ack]), answers.count < Self.capacity
-    else { return }
+    guard let packet = TransportPacket(frame), let segment = packet.segment(frame) else { return }
+    let header = segment.header
     let key = ConnectionKey(guest: packet.destination, remote: packet.source)
-    let syn = RecordedSYN(key: key, sequence: header.acknowledgmentNumber.value &- 1)
-    if answers[syn] == nil { answers[syn] = RecordedHandshake(initial: header.sequenceNumber, options: header.options) }
+    let end = header.sequenceNumber + header.occupied(packet.length - segment.headerLength)
+    if header.flags.isSuperset(of: [.syn, .ack]) {
+      let syn = RecordedSYN(key: key, sequence: header.acknowledgmentNumber.value &- 1)
+      guard answers[syn] == nil, answers.count < Self.capacity else { return }
+      answers[syn] = RecordedHandshake(initial: header.sequenceNumber, options: header.options, end: end)
+      learning[key] = syn
+    } else if !header.flags.contains(.rst), let syn = learning[key], let known = answers[syn] {
+      answers[syn]?.end = .later(known.end, end)
+    }
   }
 
   /// Notes a frame of the recorded network's as the replay comes to it.
   mutating func noteRecorded(_ frame: Span<UInt8>) {
-    guard let packet = TransportPacket(frame), let segment = packet.segment(frame),
+    guard let packet = TransportPacket(frame), let header = packet.segment(frame)?.header, header.flags.contains(.syn),
       let place = places[ConnectionKey(guest: packet.destination, remote: packet.source)]
     else { return }
-    let header = segment.header
-    guard !header.flags.contains(.rst) else { return }
-    if header.flags.contains(.syn) {
-      connections[place].recordedInitial = header.sequenceNumber
-      connections[place].recordedTimestamp = header.options.timestamps?.value
-    }
-    let end = header.sequenceNumber + header.occupied(packet.length - segment.headerLength)
-    connections[place].recordedEnd = connections[place].recordedEnd.map { .later($0, end) } ?? end
+    connections[place].recordedInitial = header.sequenceNumber
+    connections[place].recordedTimestamp = header.options.timestamps?.value
   }
 
   /// Notes a frame of our network's.
@@ -125,7 +129,7 @@ struct ConnectionTranslator {
     // The same SYN again is of the same connection.
     if let place = places[key], connections[place].guestInitial == header.sequenceNumber { return }
     let connection = TranslatedConnection(
-      key: key, guestInitial: header.sequenceNumber, recordedInitial: answer?.initial,
+      key: key, guestInitial: header.sequenceNumber, recordedInitial: answer?.initial, recordedEnd: answer?.end,
       recordedTimestamp: answer?.options.timestamps?.value)
     if connections.count < Self.capacity {
       places[key] = connections.count

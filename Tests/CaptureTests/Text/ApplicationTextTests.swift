@@ -39,7 +39,7 @@ private func line(_ frame: [UInt8], flow: FlowReference? = nil) -> String {
     let answer = hex(
       """
       1234 8183 0001 0000 0001 0000 076578616d706c6503636f6d00 0001 0001
-      c014 0006 0001 0000003c 0020 026e73c014 0161c014 00000001 00000002 00000003 00000004 00000005
+      c014 0006 0001 0000003c 001d 026e73c014 0161c014 00000001 00000002 00000003 00000004 00000005
       """)
     let frame = FrameBuilder.udp(from: 53, to: 4000, answer, toGuest: true)
     #expect(

@@ -53,7 +53,7 @@ private func line(_ frame: [UInt8], originalLength: Int? = nil, flow: FlowRefere
     let cut = Array(TextFrames.tcpData.prefix(66))
     #expect(
       line(cut, originalLength: TextFrames.tcpData.count)
-        == "10.0.2.15:35682 > 10.0.2.2:8080 TCP PA seq 397979070 ack 561222052 win 63 length 5 "
+        == "10.0.2.15:35682 > 10.0.2.2:8080 TCP PA seq 397979070 ack 561221988 win 63 length 5 "
         + "ts 3845333278 echo 458804482")
     #expect(line(cut) == "IPv4 {malformed IPv4: length 57, but 52 bytes are there}")
     #expect(line(Array(TextFrames.tcpData.prefix(40)), originalLength: 71) == "10.0.2.15 > 10.0.2.2 TCP cut off")

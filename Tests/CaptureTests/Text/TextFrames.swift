@@ -97,7 +97,7 @@ enum TextFrames {
     ),
     (
       "a segment", tcpData,
-      "10.0.2.15:35682 > 10.0.2.2:8080 TCP PA seq 397979070 ack 561222052 win 63 length 5 ts 3845333278 echo 458804482"
+      "10.0.2.15:35682 > 10.0.2.2:8080 TCP PA seq 397979070 ack 561221988 win 63 length 5 ts 3845333278 echo 458804482"
     ),
     (
       "a neighbor solicitation",
@@ -156,6 +156,14 @@ enum TextFrames {
       "a tagged frame",
       hex("ffffffffffff 525400123456 8100 2005 0806 0001080006040001 525400123456 0a00020f 000000000000 0a000202"),
       "VLAN 5 ARP who has 10.0.2.2? tell 10.0.2.15 at 52:54:00:12:34:56"
+    ),
+    (
+      "a packet with options",
+      hex(
+        """
+        \(up4) 48 00 0024 0000 0000 40 02 c3a6 0a00020f 0a000202
+        01 94040000 01 0703 0100 00 00 11112222
+        """), "10.0.2.15 > 10.0.2.2 protocol 2 length 4 (options router alert 00 00, record route 01)"
     ),
     ("an unknown type", hex("ffffffffffff 525400123456 88cc 0207"), "EtherType 0x88cc length 2"),
     ("a frame of IEEE 802.3", hex("0180c2000000 525400123456 0026 4242"), "802.3 length 38"),

@@ -34,7 +34,7 @@ private func echoed(
   func `a guest's connection goes on as it did, with other sequence numbers`(server: Endpoint) {
     let recorded = echoed(pattern(50_000), at: server)
     let result = replay(recorded, .echo)
-    #expect(result.drops == [])
+    #expect(result.drops == [], "\(result.lines.joined(separator: "\n"))")
     #expect(result.stream(fromGuest: true) == pattern(50_000))
     #expect(result.stream(fromGuest: false) == pattern(50_000))
     let ends = result.flows.filter { $0.proto == .tcp }.map(\.end)
