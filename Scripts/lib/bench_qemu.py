@@ -199,4 +199,5 @@ def main():
         pathlib.Path(arguments.json).write_text(json.dumps(figures, indent=2))
 
 
-main()
+if __name__ == "__main__":
+    main()

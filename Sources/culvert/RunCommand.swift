@@ -20,7 +20,7 @@ struct RunCommand: ParsableCommand {
       SIGTERM, SIGINT, SIGHUP and SIGQUIT are passed on to the command; but where there is a file of --config, \
       SIGHUP has it read again, as 'culvert help serve' says. The exit status is the command's, or 128 and \
       the signal's number if a signal ended it. With '-daemonize' Culvert stays until QEMU closes its network. \
-      SIGUSR1 logs the table of flows.
+      SIGUSR1 logs the table of flows, SIGUSR2 stops what --capture has begun, or begins it again.
 
       EXAMPLES
         A guest on the terminal, its web server at port 8080 of the host:

@@ -25,7 +25,8 @@ struct ServeCommand: ParsableCommand {
       A link has one guest at a time. When QEMU goes away the link waits for the next, and the guest's connections \
       are kept for 60 seconds. Sockets passed by the service manager (LISTEN_FDS) are links too.
 
-      SIGTERM and SIGINT end the service within a second, SIGUSR1 logs the table of flows. SIGHUP has the file of \
+      SIGTERM and SIGINT end the service within a second, SIGUSR1 logs the table of flows, SIGUSR2 \
+      stops what --capture has begun, or begins it again. SIGHUP has the file of \
       --config read again: forwards, leases kept for guests and names of the virtual resolver become as it says, \
       and connections go on; without such a file it ends the service.
 

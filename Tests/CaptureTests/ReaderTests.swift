@@ -5,10 +5,11 @@ import Testing
 @Suite struct ReaderTests {
   private static let seconds: Int64 = 1_410_065_408_000_000_000
 
-  @Test(
-    arguments: [
-      (GoldenFiles.nanoseconds, 123_456_789), (GoldenFiles.microseconds, 123_456_000), (GoldenFiles.pcapng, 123_456_789),
-    ] as [([UInt8], Int64)])
+  private static let formats: [(file: [UInt8], fraction: Int64)] = [
+    (GoldenFiles.nanoseconds, 123_456_789), (GoldenFiles.microseconds, 123_456_000), (GoldenFiles.pcapng, 123_456_789),
+  ]
+
+  @Test(arguments: formats)
   func `a file of any format gives its frames, with times in nanoseconds`(file: [UInt8], fraction: Int64) throws {
     let folder = try TemporaryFolder()
     try makeFile(folder.path + "/a", file)

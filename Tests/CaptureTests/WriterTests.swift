@@ -95,10 +95,10 @@ import Testing
     let folder = try TemporaryFolder()
     let path = folder.path + "/a"
     var writer = try CaptureWriter(path: path)
-    let frame = GoldenFiles.frame
+    let bytes = GoldenFiles.frame
     for time in [-1, 4_294_967_296_000_000_000] as [Int64] {
       do throws(CaptureError) {
-        try writer.append(CaptureRecord(time: time, originalLength: 16), frame.span)
+        try writer.append(CaptureRecord(time: time, originalLength: 16), bytes.span)
         Issue.record("\(time) was taken")
       } catch {
         #expect(error == .timeOutOfRange(path: path, time: time))

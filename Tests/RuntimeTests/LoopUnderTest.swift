@@ -16,6 +16,7 @@ final class LoopUnderTest {
   private var guests: [[GuestEnd]] = []
   private let lines = Lines()
   let mailbox: Mailbox
+  let capture: LiveCapture
 
   /// `receiveCapacity` is that of each link's buffer, where the usual one is too large to be filled.
   init(
@@ -29,7 +30,9 @@ final class LoopUnderTest {
     }
     var options = options
     options.network.dnsUpstream = ["192.0.2.53"]
-    network = try Setup(options, logger: lines.logger(.info)).makeLoops(links: addresses)
+    let setup = try Setup(options, logger: lines.logger(.info))
+    network = try setup.makeLoops(links: addresses)
+    capture = try setup.startCapture(of: &network)
     mailbox = network[0].mailbox
     guard let receiveCapacity else { return }
     for port in 0..<links {

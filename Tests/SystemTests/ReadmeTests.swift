@@ -50,6 +50,19 @@ extension SystemTests {
       }
     }
 
+    @Test(Requirement.culvert, Requirement.root, Requirement.installed("tshark"))
+    func `traffic is captured as the README says`() throws {
+      let folder = try ScratchFolder()
+      let build = URL(filePath: Requirement.culvertPath).deletingLastPathComponent().path()
+      let commands = try #require(Self.blocks("captures traffic").first)
+      let printed = try Program.run(
+        "bash", "-c", "cd \(folder.path); PATH=\(build):$PATH; set -e -o pipefail\n\(commands)")
+      // Once from the file and once from the pipe, in which nothing else is.
+      for part in ["Echo (ping) request", "Echo (ping) reply"] {
+        #expect(printed.components(separatedBy: part).count == 3, "\(part)\n\(printed)")
+      }
+    }
+
     @Test(Requirement.guest) func `the README tells of every option that QEMU's help has for its user network`() throws
     {
       let help = try Program.run("qemu-system-x86_64", "-h")
