@@ -16,6 +16,9 @@ public struct CaptureOptions: Codable, Hashable, Sendable {
   /// What may be asked for: from an Ethernet header to the most that libpcap reads.
   static let snapLengths = 14...262_144
 
+  /// The file to write the host's side of flows to; nil for none.
+  public var hostFile: String?
+
   /// Captures nothing.
   public init() {}
 
@@ -30,14 +33,20 @@ public struct CaptureOptions: Codable, Hashable, Sendable {
 
   /// Refuses options that need a file to write where there is none, or mean nothing for the standard output.
   public func check() throws(ConfigurationError) {
-    let others = [
-      ("capture-filter", filter != nil), ("capture-rotate", rotation != nil), ("capture-segments", splitsSegments),
-      ("capture-snaplen", snapLength != Self.defaultSnapLength),
-    ]
-    if file == nil, let other = others.first(where: \.1) {
+    let ofLink = [("capture-filter", filter != nil), ("capture-segments", splitsSegments)]
+    let ofBoth = [("capture-rotate", rotation != nil), ("capture-snaplen", snapLength != Self.defaultSnapLength)]
+    if file == nil, let other = (hostFile == nil ? ofLink + ofBoth : ofLink).first(where: \.1) {
       throw ConfigurationError(other.0, "nothing is captured; give --capture FILE")
     }
     if let file, file.isEmpty { throw ConfigurationError("capture", "an empty path; give a file, or '-'") }
+    if let hostFile {
+      guard !hostFile.isEmpty, hostFile != "-" else {
+        throw ConfigurationError("capture-host", "'\(hostFile)' is no file; only --capture takes the standard output")
+      }
+      guard hostFile != file else {
+        throw ConfigurationError("capture-host", "\(hostFile) is the file of --capture; give another")
+      }
+    }
     if file == "-", rotation != nil {
       throw ConfigurationError("capture-rotate", "the standard output is no file that could be put aside")
     }
@@ -45,26 +54,41 @@ public struct CaptureOptions: Codable, Hashable, Sendable {
 
   /// What is captured, setting by setting, by the names of the options; nothing where nothing is.
   public var settings: [(name: String, value: SettingValue)] {
-    guard let file else { return [] }
-    var settings: [(name: String, value: SettingValue)] = [("capture", .text(file))]
-    if let filter { settings.append(("capture-filter", .text(filter))) }
+    guard file != nil || hostFile != nil else { return [] }
+    var settings: [(name: String, value: SettingValue)] = []
+    for (name, text) in [("capture", file), ("capture-host", hostFile), ("capture-filter", filter)] {
+      if let text { settings.append((name, .text(text))) }
+    }
     settings.append(("capture-snaplen", .number(snapLength)))
     if let rotation { settings.append(("capture-rotate", .text(rotation.description))) }
-    return settings + [("capture-segments", .flag(splitsSegments))]
+    if file != nil { settings.append(("capture-segments", .flag(splitsSegments))) }
+    return settings
+  }
+
+  /// What is to be captured of the host's side: a file of its own, with the bounds of these options; nil for nothing.
+  public var ofHost: CaptureOptions? {
+    guard let hostFile else { return nil }
+    var options = CaptureOptions()
+    (options.file, options.snapLength, options.rotation) = (hostFile, snapLength, rotation)
+    return options
   }
 
   /// These options for the network `name` of several: a file of its own, `FILE` with the name before its extension.
   public func named(for name: String) throws(ConfigurationError) -> CaptureOptions {
-    guard let file else { return self }
     guard file != "-" else {
       throw ConfigurationError("capture", "the standard output takes one network, and there are several; give a file")
     }
     var options = self
+    options.file = file.map { Self.path($0, of: name) }
+    options.hostFile = hostFile.map { Self.path($0, of: name) }
+    return options
+  }
+
+  private static func path(_ file: String, of name: String) -> String {
     let folder = file.lastIndex(of: "/").map { file[...$0] } ?? ""
     let base = file[folder.endIndex...]
     let end = base.lastIndex(of: ".").flatMap { $0 == base.startIndex ? nil : $0 } ?? base.endIndex
-    options.file = "\(folder)\(base[..<end])-\(name)\(base[end...])"
-    return options
+    return "\(folder)\(base[..<end])-\(name)\(base[end...])"
   }
 }
 

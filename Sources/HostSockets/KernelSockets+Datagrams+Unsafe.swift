@@ -37,7 +37,10 @@ extension KernelSockets {
       }
     }
     if failure != 0 { keepError(failure, of: flow) }
-    if total > 0 { return .accepted(batch.count) }
+    if total > 0 {
+      witness?.receive(flow, batch)
+      return .accepted(batch.count)
+    }
     return failures < Self.errorsPassedOver ? .wouldBlock : .failed(HostError(number: failure))
   }
 
@@ -46,6 +49,14 @@ extension KernelSockets {
 
   /// Sends datagrams by as few calls as lists and marks allow; stops at the first that is not taken.
   public mutating func sendDatagrams(
+    _ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, on flow: FlowID
+  ) -> HostWrite {
+    let result = sendAll(datagrams, of: batch, on: flow)
+    if let witness, case .accepted(let count) = result { witness.send(flow, count, of: datagrams, batch) }
+    return result
+  }
+
+  private mutating func sendAll(
     _ datagrams: Span<OutgoingDatagram>, of batch: borrowing FrameBatch, on flow: FlowID
   ) -> HostWrite {
     var sent = 0

@@ -11,8 +11,13 @@ extension KernelSockets {
   /// Opens a socket for echo.
   public mutating func openEcho(_ flow: FlowID, family: IPAddress.Family, identifier: UInt16) -> HostOpen {
     do throws(SystemError) {
-      if try openPing(flow, family, identifier) { return .ready }
+      if try openPing(flow, family, identifier) {
+        // A ping socket's port is its identifier (icmp(7)).
+        witness?.beginEcho(flow, identifier: localEndpoint(of: flow).port)
+        return .ready
+      }
       try openRaw(flow, family, identifier)
+      witness?.beginEcho(flow, identifier: table[flow].identifier)
       return .ready
     } catch {
       return .failed(HostError(reaching: error))

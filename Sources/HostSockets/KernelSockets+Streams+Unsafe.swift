@@ -8,13 +8,17 @@ extension KernelSockets {
   /// Reads without removing, by one scatter read.
   public mutating func receive(_ flow: FlowID, skipping: Int, into regions: inout ByteRegions) -> HostRead {
     let count = usesPeekOffset ? peek(flow, at: skipping, into: &regions) : skim(flow, skipping, into: &regions)
-    if count > 0 { return .bytes(count) }
+    if count > 0 {
+      witness?.receive(flow, count, skipping: skipping, &regions)
+      return .bytes(count)
+    }
     if count < 0 {
       if errno == EAGAIN { return .wouldBlock }
       keepError(errno, of: flow)
     }
     let error = table[flow].error
     if count == 0 && error == 0 { table[flow][.hasEnded] = true }
+    if error != 0 { witness?.fail(flow) } else { witness?.endOfStream(flow) }
     // The kernel lets a failed stream look like one that has ended.
     return error != 0 ? .failed(HostError(number: error)) : .endOfStream
   }
@@ -116,6 +120,7 @@ extension KernelSockets {
   /// Removes bytes from the front of the stream.
   public mutating func discard(_ flow: FlowID, count: Int) {
     let removed = remove(flow, count)
+    witness?.discard(flow, removed)
     table[flow].peekOffset = max(0, table[flow].peekOffset - Int32(removed))
     if table[flow][.stoppedAtMark] {
       // The front has moved, perhaps to the mark: renewed interest tells of what waits there.
@@ -162,6 +167,20 @@ extension KernelSockets {
 
   /// Writes by one call, or several where there are more pieces than one call takes.
   public mutating func send(
+    _ slices: Span<PayloadSlice>, of batch: borrowing FrameBatch, on flow: FlowID
+  ) -> HostWrite {
+    let result = write(slices, of: batch, on: flow)
+    if let witness {
+      switch result {
+      case .accepted(let count): witness.send(flow, count, of: slices, batch)
+      case .failed: witness.fail(flow)
+      case .wouldBlock: break
+      }
+    }
+    return result
+  }
+
+  private mutating func write(
     _ slices: Span<PayloadSlice>, of batch: borrowing FrameBatch, on flow: FlowID
   ) -> HostWrite {
     let socket = descriptor(flow)
@@ -236,7 +255,10 @@ extension KernelSockets {
   }
 
   /// Ends the stream towards the peer. One that is gone already needs no end; reading tells of it.
-  public mutating func finishWriting(_ flow: FlowID) { _ = shutdown(descriptor(flow), Int32(SHUT_WR)) }
+  public mutating func finishWriting(_ flow: FlowID) {
+    witness?.finishWriting(flow)
+    _ = shutdown(descriptor(flow), Int32(SHUT_WR))
+  }
 
   /// Keeps the first error that a stream reports.
   mutating func keepError(_ number: Int32, of flow: FlowID) {

@@ -43,6 +43,8 @@ public struct KernelSockets: ~Copyable {
 
   /// System calls made so far.
   public internal(set) var calls = CallCounts()
+  /// Who is told what passes the sockets; nil for nobody. To be set before there are any.
+  public var witness: (any HostWitness)?
 
   let registrar: EventRegistrar
   let usesPeekOffset: Bool
@@ -163,13 +165,28 @@ extension KernelSockets: HostNetwork {
       if !isConnected && !isFar { isConnected = try socket.connect(to: address) }
       try register(flow, socket, as: .stream, family: family, awaitsWritable: !isConnected)
       table[flow][.isMarkedForConnecting] = isFar
+      witness?.beginStream(flow, local: localEndpoint(of: flow), remote: destination, isInbound: false)
       guard isConnected else { return .inProgress }
       try endConnecting(flow)
+      witness?.connect(flow)
       return .ready
     } catch {
+      tellRefusal(of: flow, by: destination)
       if table[flow].descriptor >= 0 { forget(flow) }
       return .failed(HostError(reaching: error))
     }
+  }
+
+  /// Tells of an attempt to connect that has failed at once.
+  private func tellRefusal(of flow: FlowID, by destination: Endpoint) {
+    guard let witness else { return }
+    if table[flow].descriptor < 0 {
+      // Too early to have an end of its own.
+      let nowhere = Endpoint(.any(destination.address.family), port: 0)
+      witness.beginStream(flow, local: nowhere, remote: destination, isInbound: false)
+    }
+    witness.fail(flow)
+    witness.close(flow, abortively: false)
   }
 
   /// How far connecting is: the socket's pending error, or whether it has a peer.
@@ -180,7 +197,7 @@ extension KernelSockets: HostNetwork {
     do throws(SystemError) {
       let error = try SocketOption.pendingError.value(on: socket)
       if error != 0 {
-        forget(flow)
+        giveUpConnecting(flow)
         return .failed(HostError(number: error))
       }
       _ = try Socket.peerAddress(of: socket)
@@ -195,11 +212,18 @@ extension KernelSockets: HostNetwork {
   private mutating func connected(_ flow: FlowID) -> HostOpen {
     do throws(SystemError) {
       try endConnecting(flow)
+      witness?.connect(flow)
       return .ready
     } catch {
-      forget(flow)
+      giveUpConnecting(flow)
       return .failed(HostError(error))
     }
+  }
+
+  private mutating func giveUpConnecting(_ flow: FlowID) {
+    witness?.fail(flow)
+    witness?.close(flow, abortively: false)
+    forget(flow)
   }
 
   /// Starts to listen for a forward.
@@ -236,6 +260,7 @@ extension KernelSockets: HostNetwork {
       try socket.set(.receiveBuffer, to: Self.datagramRoom)
       try socket.bind(to: address)
       try register(flow, socket, as: .datagramListener, family: local.address.family)
+      witness?.beginDatagrams(flow, local: localEndpoint(of: flow), remote: nil)
     }
   }
 
@@ -255,6 +280,7 @@ extension KernelSockets: HostNetwork {
       try register(flow, socket, as: .stream, family: .ipv4)
       if usesPeekOffset { try SocketOption.peekOffset.set(0, on: number) }
       let ends = try Self.ends(of: number)
+      witness?.beginStream(flow, local: ends.local, remote: ends.peer, isInbound: true)
       return .accepted(peer: ends.peer, local: ends.local)
     } catch {
       if table[flow].descriptor >= 0 { forget(flow) }
@@ -286,6 +312,7 @@ extension KernelSockets: HostNetwork {
         try Self.bind(socket, everywhere, preferredPort: preferredPort)
       }
       try register(flow, socket, as: .datagrams, family: family)
+      witness?.beginDatagrams(flow, local: localEndpoint(of: flow), remote: destination)
       return .ready
     } catch {
       return .failed(HostError(reaching: error))
@@ -310,6 +337,7 @@ extension KernelSockets: HostNetwork {
 
   /// Closes a flow's socket, cleanly or by a reset.
   public mutating func close(_ flow: FlowID, abortively: Bool) {
+    witness?.close(flow, abortively: abortively)
     if abortively { commands.hangUp(flow) }
     switch (table[flow].kind, abortively) {
     case (.stream, true): Self.resetOnClose(descriptor(flow))

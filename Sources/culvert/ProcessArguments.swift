@@ -46,6 +46,13 @@ struct ProcessArguments: ParsableArguments {
   var captureFile: String?
 
   @Option(
+    name: .customLong("capture-host"),
+    help: ArgumentHelp(
+      "Write the host's side of each flow to this file, as packets made up of what passes the host's sockets "
+        + "(default: none).", valueName: "file"), completion: .file(extensions: ["pcap"]))
+  var captureHostFile: String?
+
+  @Option(
     name: .customLong("capture-filter"),
     help: ArgumentHelp(
       "Capture only what this expression of pcap-filter(7) lets pass, as 'tcp port 80' (default: all).",
@@ -143,6 +150,7 @@ extension ProcessArguments {
   private func capture(over file: CaptureOptions) throws(ConfigurationError) -> CaptureOptions {
     var options = file
     options.file = captureFile ?? options.file
+    options.hostFile = captureHostFile ?? options.hostFile
     options.filter = captureFilter ?? options.filter
     if let captureSnapLength {
       options.snapLength = try CaptureOptions.snapLength(captureSnapLength, "capture-snaplen")

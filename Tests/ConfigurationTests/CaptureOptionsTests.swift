@@ -49,6 +49,21 @@ struct CaptureOptionsTests {
     }
     options.file = ""
     #expect(throws: ConfigurationError.self) { try options.check() }
+    // The host's side has a file of its own, of which the bounds hold, too.
+    options = CaptureOptions()
+    options.hostFile = "host.pcap"
+    options.snapLength = 100
+    try options.check()
+    #expect(options.ofHost?.file == "host.pcap")
+    #expect(options.ofHost?.snapLength == 100)
+    options.splitsSegments = true
+    #expect(throws: ConfigurationError("capture-segments", "nothing is captured; give --capture FILE")) {
+      try options.check()
+    }
+    options.file = "host.pcap"
+    #expect(throws: ConfigurationError.self) { try options.check() }
+    (options.file, options.hostFile) = (nil, "-")
+    #expect(throws: ConfigurationError.self) { try options.check() }
   }
 
   @Test(arguments: [
@@ -59,6 +74,8 @@ struct CaptureOptionsTests {
     var options = CaptureOptions()
     options.file = file
     #expect(try options.named(for: "lan").file == named)
+    options.hostFile = file
+    #expect(try options.named(for: "lan").hostFile == named)
     options.file = "-"
     #expect(throws: ConfigurationError.self) { try options.named(for: "lan") }
   }

@@ -17,6 +17,7 @@ final class LoopUnderTest {
   private let lines = Lines()
   let mailbox: Mailbox
   let capture: LiveCapture
+  let hostCapture: LiveCapture?
 
   /// `receiveCapacity` is that of each link's buffer, where the usual one is too large to be filled.
   init(
@@ -32,7 +33,8 @@ final class LoopUnderTest {
     options.network.dnsUpstream = ["192.0.2.53"]
     let setup = try Setup(options, logger: lines.logger(.info))
     network = try setup.makeLoops(links: addresses)
-    capture = try setup.startCapture(of: &network)
+    let captures = try setup.startCapture(of: &network)
+    (capture, hostCapture) = (captures.link, captures.host)
     mailbox = network[0].mailbox
     guard let receiveCapacity else { return }
     for port in 0..<links {

@@ -84,6 +84,28 @@ extension SystemTests {
       }
     }
 
+    @Test func `the host's side of a namespace's flows is shown, as the same bytes between other ends`() throws {
+      let folder = try ScratchFolder()
+      let server = try HTTPServer(content: Self.content, uploads: folder, crowd: 1)
+      let path = folder["host.pcap"]
+      let script = "cd \(folder.path); \(Self.traffic(server.port)); ! curl -s http://10.0.2.2:1/"
+      let program = try Program([
+        Requirement.culvertPath, "exec", "--capture-host", path, "--queues", "2", "--", "bash", "-c", script,
+      ])
+      try program.expectSuccess(seconds: 60)
+      #expect(try Self.fields(["frame.number"], of: path, where: Self.bad) == [])
+      // Sequence numbers fit, whatever was read again.
+      #expect(try Self.fields(["frame.number"], of: path, where: "tcp.analysis.flags") == [])
+      for (family, address) in [("ip", "127.0.0.1"), ("ipv6", "::1")] {
+        for direction in ["src", "dst"] {
+          let filter = "\(family).addr == \(address) && tcp.\(direction)port == \(server.port)"
+          let bytes = try Self.numbers("tcp.len", of: path, where: filter).reduce(0, +)
+          #expect((Self.content.count..<Self.content.count + 1000).contains(bytes), "\(family) \(direction): \(bytes)")
+        }
+      }
+      #expect(try Self.fields(["tcp.flags.str"], of: path, where: "tcp.port == 1").count == 2)
+    }
+
     @Test(Requirement.guest) func `what passes a guest's link is captured both ways, from its boot on`() throws {
       let folder = try ScratchFolder()
       let server = try HTTPServer(content: Self.content, uploads: folder, crowd: 1)

@@ -5,6 +5,20 @@ import Logging
 import Primitives
 import Synchronization
 
+/// What is captured of a network.
+struct NetworkCapture: Sendable {
+  /// The frames of its links.
+  let link: LiveCapture
+  /// The host's side of its flows, where that was asked for at the start.
+  let host: LiveCapture?
+
+  /// Stops, and waits until all is written, though not for ever.
+  func finish() {
+    link.finish()
+    host?.finish()
+  }
+}
+
 /// The capture of a network's frames: at most one at a time, which may be started and stopped while guests go on.
 final class LiveCapture: Sendable {
   /// What was asked for at the start of the instance, if anything was.
@@ -36,16 +50,7 @@ final class LiveCapture: Sendable {
 
   /// Starts to capture. From any thread; what the loops do from their next turn on.
   func start(_ plan: CapturePlan) throws(ServiceError) {
-    let feeds = try latest.withLock { session throws(ServiceError) in
-      if let running = session, !running.isFinished {
-        let what = running.isStopping ? "a capture is being ended" : "frames are captured already"
-        throw ServiceError("\(what), to \(running.plan.path)")
-      }
-      let next = try launch(plan)
-      session = next
-      return next.feeds
-    }
-    logger.info("frames are captured to \(plan.path)")
+    let feeds = try open(plan, loops: loops.count)
     do throws(SystemError) {
       for (loop, feed) in zip(loops, feeds) { try loop.send(.capture(feed)) }
     } catch {
@@ -53,9 +58,24 @@ final class LiveCapture: Sendable {
     }
   }
 
-  private func launch(_ plan: CapturePlan) throws(ServiceError) -> CaptureSession {
+  /// Opens the files, and starts to write what comes by the feeds, one for each loop.
+  func open(_ plan: CapturePlan, loops: Int) throws(ServiceError) -> [CaptureFeed] {
+    let feeds = try latest.withLock { session throws(ServiceError) in
+      if let running = session, !running.isFinished {
+        let what = running.isStopping ? "a capture is being ended" : "frames are captured already"
+        throw ServiceError("\(what), to \(running.plan.path)")
+      }
+      let next = try launch(plan, loops: loops)
+      session = next
+      return next.feeds
+    }
+    logger.info("frames are captured to \(plan.path)")
+    return feeds
+  }
+
+  private func launch(_ plan: CapturePlan, loops: Int) throws(ServiceError) -> CaptureSession {
     do {
-      let session = try CaptureSession(plan, loops: loops.count)
+      let session = try CaptureSession(plan, loops: loops)
       let passage = Passage(try CaptureWork(of: session, logger: logger))
       try Thread { passage.run() }.detach()
       return session

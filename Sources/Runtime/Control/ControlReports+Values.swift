@@ -7,14 +7,15 @@ import Primitives
 // Reports of the values that loops answer with.
 
 extension NetworkReport {
-  init(_ status: NetworkStatus, _ capture: LiveCapture.Status?, name: String) {
+  init(_ status: NetworkStatus, _ capture: NetworkCapture, name: String) {
     let settings = status.settings
     self.init(
       name: name, mtu: settings.mtu, links: status.links.map(Link.init),
       flows: FlowCounts(tcp: status.tcpFlowCount, udp: status.udpFlowCount, icmp: status.echoFlowCount),
       forwards: status.forwardCount, leases: status.leaseCount, resolvers: status.resolvers.map(\.description),
-      framesHandedOver: status.counters.framesHandedOver, capture: capture.map { CaptureReport.Capture($0) },
-      drops: [:])
+      framesHandedOver: status.counters.framesHandedOver,
+      capture: capture.link.status.map { CaptureReport.Capture($0) },
+      hostCapture: capture.host?.status.map { CaptureReport.Capture($0) }, drops: [:])
     if settings.isIPv4Enabled {
       ipv4 = Family(
         network: "\(settings.ipv4Prefix)", gateway: "\(settings.ipv4Gateway)", resolver: "\(settings.ipv4Resolver)")

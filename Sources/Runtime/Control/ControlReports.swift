@@ -85,6 +85,8 @@ public struct NetworkReport: Codable, Hashable, Sendable {
   public var framesHandedOver: UInt64
   /// The latest capture of its frames, absent where there was none.
   public var capture: CaptureReport.Capture?
+  /// That of the host's side of its flows, absent where there is none.
+  public var hostCapture: CaptureReport.Capture?
   /// How many frames or packets were dropped since the start, by reason; reasons that never came are absent.
   public var drops: [String: UInt64]
 }

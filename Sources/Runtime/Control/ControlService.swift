@@ -12,8 +12,8 @@ struct ControlledNetwork: Sendable {
   var loops: LoopDirectory
   /// Whom a forward without a guest's address leads to, nil where there are no leases.
   var firstLease: IPv4Address?
-  /// The capture of its frames.
-  var capture: LiveCapture
+  /// What is captured of it.
+  var capture: NetworkCapture
   /// The UNIX sockets on which no forward may listen.
   var ownSockets = OwnSockets()
 }
@@ -85,7 +85,7 @@ extension ControlService {
     let asked = parameters.network == nil ? networks : [try network(parameters)]
     var reports: [NetworkReport] = []
     for network in asked {
-      reports.append(NetworkReport(try status(of: network), network.capture.status, name: network.name))
+      reports.append(NetworkReport(try status(of: network), network.capture, name: network.name))
     }
     return StatusReport(
       version: Version.current, processID: ProcessControl.processID,
@@ -127,7 +127,7 @@ extension ControlService {
   }
 
   private func capture(of network: ControlledNetwork) -> CaptureReport {
-    CaptureReport(network: network.name, capture: network.capture.status.map { CaptureReport.Capture($0) })
+    CaptureReport(network: network.name, capture: network.capture.link.status.map { CaptureReport.Capture($0) })
   }
 
   private func leases(_ parameters: ControlParameters) throws(ControlFailure) -> LeasesReport {
@@ -221,7 +221,7 @@ extension ControlService {
       throw ControlFailure(.invalidParameter, "\(error)")
     }
     do throws(ServiceError) {
-      if let plan { try network.capture.start(plan) }
+      if let plan { try network.capture.link.start(plan) }
     } catch {
       throw ControlFailure(.refused, error.description)
     }
@@ -230,8 +230,8 @@ extension ControlService {
 
   private func stopCapture(_ parameters: ControlParameters) throws(ControlFailure) -> CaptureReport {
     let network = try network(parameters)
-    guard network.capture.stop() else { throw ControlFailure(.notFound, "nothing is captured") }
-    network.capture.awaitEnd()
+    guard network.capture.link.stop() else { throw ControlFailure(.notFound, "nothing is captured") }
+    network.capture.link.awaitEnd()
     return capture(of: network)
   }
 

@@ -45,6 +45,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   var leaseFile: LeaseFile?
   /// The capture of the network's frames, where this is its first loop.
   var capture: LiveCapture?
+  /// Who shows the host's side of flows, while that is captured.
+  var scribe: HostScribe?
   /// The host's name servers, where the network follows them.
   var resolver: ResolverWatch?
 
@@ -111,6 +113,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     let deadline = min(limit, nextDeadline)
     try waitForEvents(until: deadline)
     if links.tap != nil { links.beginTurn(at: now) }
+    scribe?.beginTurn(at: now)
     // Before the links: what came to another loop came earlier.
     takeHandedOver()
     for index in 0..<events.count {
@@ -129,6 +132,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     flushLinks()
     try links.exchange?.wake()
     links.tap?.endTurn()
+    scribe?.endTurn()
     // Behind the frames: a guest does not wait for a file.
     if leaseFile != nil { writeLeases() }
     attendToAftermath()

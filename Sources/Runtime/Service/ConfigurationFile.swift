@@ -65,6 +65,7 @@ public struct ConfigurationFile: Sendable {
     case "lease-file": leaseFile = value
     case "control": control = value
     case "capture": capture.file = value
+    case "capture-host": capture.hostFile = value
     case "capture-filter": capture.filter = value
     case "capture-snaplen": capture.snapLength = try CaptureOptions.snapLength(value, path)
     case "capture-rotate": capture.rotation = try CaptureRotation(value, path)

@@ -16,6 +16,7 @@ struct Setup: ~Copyable {
   let logger: Logger
   private let ready: FileDescriptor?
   private let capture: CapturePlan?
+  private let hostCapture: CapturePlan?
   private let control: ControlAddress?
 
   /// Checks the options of the network, or of the network `index` of an attachment, and that there is a descriptor to
@@ -27,7 +28,9 @@ struct Setup: ~Copyable {
     try options.capture.check()
     let ready = try Self.takeDescriptor(options.readyDescriptor)
     // Before anything is written to the standard output, or started that could.
-    capture = try CapturePlan(options.capture)
+    let plan = try CapturePlan(options.capture)
+    let hostPlan = try CapturePlan(options.capture.ofHost ?? CaptureOptions())
+    (capture, hostCapture) = (plan, hostPlan)
     self.logger = logger
     self.control = control
     self.options = options
@@ -56,7 +59,7 @@ struct Setup: ~Copyable {
 
   /// The operator's way to this network, under a name.
   func controlled(
-    _ name: String, _ loops: borrowing NetworkLoops, _ capture: LiveCapture, links: [LinkAddress] = []
+    _ name: String, _ loops: borrowing NetworkLoops, _ capture: NetworkCapture, links: [LinkAddress] = []
   ) -> ControlledNetwork {
     ControlledNetwork(
       name: name, loops: loops.directory, firstLease: network.ipv4?.firstLease, capture: capture,
@@ -64,11 +67,19 @@ struct Setup: ~Copyable {
   }
 
   /// Captures the network's frames, if that was asked for, and lets it be asked for later.
-  func startCapture(of loops: inout NetworkLoops) throws(ServiceError) -> LiveCapture {
-    let live = LiveCapture(capture, loops: loops.directory.mailboxes, logger: logger)
+  func startCapture(of loops: inout NetworkLoops) throws(ServiceError) -> NetworkCapture {
+    let mailboxes = loops.directory.mailboxes
+    let live = LiveCapture(capture, loops: mailboxes, logger: logger)
     if let capture { try live.start(capture) }
     loops[0].capture = live
-    return live
+    guard let hostCapture else { return NetworkCapture(link: live, host: nil) }
+    let host = LiveCapture(nil, loops: [], logger: logger)
+    for (index, feed) in try host.open(hostCapture, loops: mailboxes.count).enumerated() {
+      let scribe = HostScribe(feed, at: loops[index].now)
+      loops[index].scribe = scribe
+      loops[index].stack.host.witness = scribe
+    }
+    return NetworkCapture(link: live, host: host)
   }
 
   func ownSockets(links: [LinkAddress]) -> OwnSockets { OwnSockets(links: links, control: control) }

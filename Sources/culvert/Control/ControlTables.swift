@@ -30,6 +30,7 @@ extension NetworkReport {
     facts.append(["  leases", "\(leases)"])
     facts.append(["  name servers", resolvers.isEmpty ? "none" : resolvers.joined(separator: ", ")])
     if let capture { facts.append(["  capture", capture.words]) }
+    if let hostCapture { facts.append(["  capture of the host's side", hostCapture.words]) }
     if framesHandedOver > 0 { facts.append(["  handed to other threads", "\(framesHandedOver) frames"]) }
     for (reason, count) in drops.sorted(by: { $0.key < $1.key }) { facts.append(["  dropped, \(reason)", "\(count)"]) }
     return "network \(name)\n" + TextTable(facts).text
