@@ -33,7 +33,10 @@ let package = Package(
     .target(
       name: "Netstack", dependencies: ["Primitives", "Buffers", "Wire", basicContainers], swiftSettings: settings),
     .target(
-      name: "Simulation", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Capture"],
+      name: "Recording", dependencies: ["Primitives", "Buffers", "Wire", "Netstack"], exclude: ["README.md"],
+      swiftSettings: settings),
+    .target(
+      name: "Simulation", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Capture", "Recording"],
       swiftSettings: settings),
 
     // The edge: Linux.
@@ -53,14 +56,15 @@ let package = Package(
     .target(
       name: "Runtime",
       dependencies: [
-        "Primitives", "Buffers", "Wire", "Netstack", "Capture", "LinuxSystem", "RouteNetlink", "Links", "HostSockets",
-        "Configuration",
+        "Primitives", "Buffers", "Wire", "Netstack", "Capture", "Recording", "LinuxSystem", "RouteNetlink", "Links",
+        "HostSockets", "Configuration",
         basicContainers, .product(name: "Logging", package: "swift-log"), "TOMLKit",
       ], swiftSettings: settings),
     .executableTarget(
       name: "culvert",
       dependencies: [
-        "Runtime", "Simulation", "Capture", "Configuration", "LinuxSystem", "RouteNetlink", "Netstack", "Primitives",
+        "Runtime", "Simulation", "Capture", "Recording", "Configuration", "LinuxSystem", "RouteNetlink", "Netstack",
+        "Primitives",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
@@ -80,6 +84,9 @@ let package = Package(
     .testTarget(
       name: "NetstackTests", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation"],
       swiftSettings: settings),
+    .testTarget(
+      name: "RecordingTests",
+      dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Recording", "Simulation"], swiftSettings: settings),
     .testTarget(
       name: "SimulationTests", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Simulation", "Capture"],
       swiftSettings: settings),
@@ -101,7 +108,7 @@ let package = Package(
       name: "RuntimeTests",
       dependencies: [
         "culvert", "Runtime", "Configuration", "Capture", "LinuxSystem", "RouteNetlink", "Links", "HostSockets",
-        "Netstack", "Primitives", "Simulation",
+        "Netstack", "Primitives", "Simulation", "Recording",
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
     .testTarget(

@@ -76,6 +76,13 @@ public struct DatagramBatch: ~Copyable {
     return unsafe _overrideLifetime(span, borrowing: self)
   }
 
+  /// In which message of the batch datagram `index` came, counted from 0.
+  /// - Precondition: `index` is less than `count`.
+  public func message(of index: Int) -> Int {
+    precondition(index >= 0 && index < count, "no such datagram")
+    return unsafe starts[index] / Self.datagramCapacity
+  }
+
   /// Stores an integer in network byte order at the start of datagram `index`.
   /// - Precondition: it has so many bytes.
   public mutating func store(_ value: UInt16, to index: Int) {
@@ -84,8 +91,11 @@ public struct DatagramBatch: ~Copyable {
     unsafe memory.storeBytes(of: value.bigEndian, toByteOffset: starts[index], as: UInt16.self)
   }
 
-  /// Appends a copy of a datagram; false where the batch is full.
-  public mutating func append(_ payload: Span<UInt8>, from source: Endpoint, to destination: IPAddress? = nil) -> Bool {
+  /// Appends a copy of a datagram, or of a message of datagrams of `segmentSize` bytes each, but for the last; false
+  /// where the batch is full.
+  public mutating func append(
+    _ payload: Span<UInt8>, from source: Endpoint, to destination: IPAddress? = nil, segmentSize: Int = 0
+  ) -> Bool {
     guard !isFull, payload.count <= Self.datagramCapacity else { return false }
     unsafe payload.withUnsafeBytes { bytes in
       guard let base = bytes.baseAddress, let target = unsafe memory.baseAddress else { return }
@@ -93,7 +103,7 @@ public struct DatagramBatch: ~Copyable {
       unsafe (target + filled.messageCount * Self.datagramCapacity).copyMemory(from: base, byteCount: bytes.count)
     }
     let entry = Entry(byteCount: payload.count, source: source, destination: destination)
-    unsafe filled.append(entry, segmentSize: 0, to: entries, starts)
+    unsafe filled.append(entry, segmentSize: segmentSize, to: entries, starts)
     return true
   }
 

@@ -32,13 +32,7 @@ public struct FrameList: ~Copyable {
     let header = min(frame.count, headerLength)
     let pieces = (frame.count - header + pieceLength - 1) / pieceLength
     guard !storage.isFull, frame.count <= freeByteCount, pieces <= storage.freePieceCount else { return false }
-    // SAFETY: the room was checked; the memory is never reallocated, and outlives every batch.
-    guard let target = unsafe memory.baseAddress.map({ unsafe $0 + used }) else { return false }
-    unsafe frame.withUnsafeBytes { bytes in
-      if let base = bytes.baseAddress { unsafe target.copyMemory(from: base, byteCount: bytes.count) }
-    }
-    lastStart = used
-    used += frame.count
+    guard let target = unsafe store(frame) else { return false }
     let descriptor = FrameDescriptor(
       port: port, headerLength: header, byteCount: frame.count, checksum: checksum, segmentation: segmentation,
       isReassembled: isReassembled)
@@ -48,6 +42,36 @@ public struct FrameList: ~Copyable {
         unsafe: MemoryRegion(base: target + start, count: min(pieceLength, frame.count - start)))
     }
     return true
+  }
+
+  /// Appends a copy of a frame that lay in a header part and pieces of the lengths `pieces`.
+  /// - Precondition: the descriptor's header part and the pieces are as long together as the frame.
+  /// - Returns: false, with nothing changed, where the list has no room.
+  public mutating func append(_ frame: Span<UInt8>, as descriptor: FrameDescriptor, pieces: Span<Int>) -> Bool {
+    guard !storage.isFull, frame.count <= freeByteCount, pieces.count <= storage.freePieceCount else { return false }
+    guard let target = unsafe store(frame) else { return false }
+    unsafe storage.append(unsafe: target, descriptor: descriptor)
+    var start = Int(descriptor.headerLength)
+    for index in pieces.indices {
+      // SAFETY: the pieces lie behind each other in the frame, as the check below makes sure before they are read.
+      unsafe storage.appendPiece(unsafe: MemoryRegion(base: target + start, count: pieces[index]))
+      start += pieces[index]
+    }
+    precondition(start == frame.count && start == Int(descriptor.byteCount), "the parts do not make up the frame")
+    return true
+  }
+
+  /// Copies a frame behind the last.
+  /// - Precondition: there is room for it.
+  private mutating func store(_ frame: Span<UInt8>) -> UnsafeMutableRawPointer? {
+    guard let target = unsafe memory.baseAddress.map({ unsafe $0 + used }) else { return nil }
+    // SAFETY: the room was checked; the memory is never reallocated, and outlives every batch.
+    unsafe frame.withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress { unsafe target.copyMemory(from: base, byteCount: bytes.count) }
+    }
+    lastStart = used
+    used += frame.count
+    return unsafe target
   }
 
   /// The bytes of the frame that was appended last, to be changed; none where there is no frame.

@@ -1,30 +1,33 @@
 import BasicContainers
 public import Netstack
 import Primitives
+public import Recording
 
 // The loops of the network, each with a core and sockets of its own.
 extension Lab {
   /// The loops, counted from 0.
   public var loops: Range<Int> { 0..<options.loops }
 
-  /// The core of a loop.
-  public subscript(stack loop: Int) -> Stack<SimulatedHost, LabObserver> {
+  /// The core of a loop, as it is recorded.
+  subscript(recorded loop: Int) -> RecordedStack<SimulatedHost, LabObserver> {
     _read {
-      if loop == 0 { yield stack } else { yield otherStacks[loop - 1] }
+      if loop == 0 { yield recorded } else { yield otherRecorded[loop - 1] }
     }
     _modify {
-      if loop == 0 { yield &stack } else { yield &otherStacks[loop - 1] }
+      if loop == 0 { yield &recorded } else { yield &otherRecorded[loop - 1] }
     }
+  }
+
+  /// The core of a loop.
+  public subscript(stack loop: Int) -> Stack<Recorded<SimulatedHost>, LabObserver> {
+    _read { yield self[recorded: loop].core }
+    _modify { yield &self[recorded: loop].core }
   }
 
   /// The world outside as a loop's sockets see it.
   public subscript(host loop: Int) -> SimulatedHost {
-    _read {
-      if loop == 0 { yield stack.host } else { yield otherStacks[loop - 1].host }
-    }
-    _modify {
-      if loop == 0 { yield &stack.host } else { yield &otherStacks[loop - 1].host }
-    }
+    _read { yield self[recorded: loop].core.host.base }
+    _modify { yield &self[recorded: loop].core.host.base }
   }
 
   /// Changes the world outside, which is the same for all loops.

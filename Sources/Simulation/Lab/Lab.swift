@@ -2,6 +2,7 @@ import BasicContainers
 public import Buffers
 public import Netstack
 public import Primitives
+public import Recording
 
 /// A laboratory for the core: a simulated guest, a simulated host and a link around the real `Stack`, under virtual
 /// time.
@@ -52,6 +53,12 @@ public final class Lab {
     public var guestOffloads: LinkOffloads = []
     /// How many loops serve the network. The link gives a frame to any of them, and some in a row to the same.
     public var loops = 1
+    /// Whether what crosses the core's boundary is recorded; see `Lab.recordings`.
+    public var isRecorded = false
+    /// Whether payload is replaced in what is recorded.
+    public var isRedacted = false
+    /// How long a recording may be, in bytes.
+    public var recordingLimit = Int.max
 
     /// Makes a lab with the default network and a perfect link.
     public init() {}
@@ -63,12 +70,14 @@ public final class Lab {
     case action((Lab) -> Void)
   }
 
-  /// The core under test: that of the first loop.
-  public var stack: Stack<SimulatedHost, LabObserver>
+  /// The core of the first loop, as it is recorded.
+  var recorded: RecordedStack<SimulatedHost, LabObserver>
   /// The core of each loop behind the first, see `Lab.subscript(stack:)`.
-  var otherStacks = UniqueArray<Stack<SimulatedHost, LabObserver>>()
-  /// The link that it writes to.
-  public var sink = LabSink()
+  var otherRecorded = UniqueArray<RecordedStack<SimulatedHost, LabObserver>>()
+  /// The link, as the core of each loop writes to it and is recorded: a recorder is one loop's.
+  private var link: Recorded<LabSink>
+  /// What is recorded of each loop.
+  let tapes: [LabTape]
   /// Who is behind the link.
   public let guest: SimulatedGuest
   /// What time it is.
@@ -102,14 +111,21 @@ public final class Lab {
     let seed = (generator.next(), generator.next(), generator.next(), generator.next())
     self.generator = generator
     let secret = (generator.next(), generator.next())
-    func makeStack(of loop: Int) -> Stack<SimulatedHost, LabObserver> {
-      Stack(
-        settings: options.settings, host: SimulatedHost(), observer: LabObserver(),
-        seed: (seed.0, seed.1, seed.2 &+ UInt64(loop), seed.3),
-        steering: PacketSteering(loop: loop, of: options.loops, secret: secret))
+    let tapes = (0..<options.loops).map { _ in LabTape() }
+    func makeCore(of loop: Int) -> RecordedStack<SimulatedHost, LabObserver> {
+      let seed = (seed.0, seed.1, seed.2 &+ UInt64(loop), seed.3)
+      let head = RecordingHead(
+        settings: options.settings, seed: seed, loop: loop, of: options.loops, steeringSecret: secret,
+        isRedacted: options.isRedacted, program: "the lab")
+      return RecordedStack(
+        settings: options.settings, host: SimulatedHost(), observer: LabObserver(), seed: seed,
+        steering: PacketSteering(loop: loop, of: options.loops, secret: secret),
+        recorder: options.isRecorded ? tapes[loop].record(head, limit: options.recordingLimit) : nil)
     }
-    stack = makeStack(of: 0)
-    for loop in 1..<max(options.loops, 1) { otherStacks.append(makeStack(of: loop)) }
+    self.tapes = tapes
+    recorded = makeCore(of: 0)
+    for loop in 1..<max(options.loops, 1) { otherRecorded.append(makeCore(of: loop)) }
+    link = Recorded(LabSink(), by: recorded.recorder)
     guest = SimulatedGuest(settings: options.settings)
     checker = FrameChecker(settings: options.settings)
     sink.maximumSlots = options.maximumSlots
@@ -117,10 +133,25 @@ public final class Lab {
     attachLink()
   }
 
+  /// The core under test: that of the first loop.
+  public var stack: Stack<Recorded<SimulatedHost>, LabObserver> {
+    _read { yield recorded.core }
+    _modify { yield &recorded.core }
+  }
+
+  /// The link that the cores write to.
+  public var sink: LabSink {
+    _read { yield link.base }
+    _modify { yield &link.base }
+  }
+
+  /// Has the link's recorder be that of a loop, which is to be called.
+  private func attend(_ loop: Int) { link.recorder = self[recorded: loop].recorder }
+
   /// The world outside.
   public var host: SimulatedHost {
-    _read { yield stack.host }
-    _modify { yield &stack.host }
+    _read { yield recorded.core.host.base }
+    _modify { yield &recorded.core.host.base }
   }
 
   // MARK: Time
@@ -190,7 +221,8 @@ public final class Lab {
     var isBusy = deliverHostEvents(of: loop)
     if self[stack: loop].nextDeadline <= now {
       isBusy = true
-      self[stack: loop].advance(to: now, into: &sink)
+      attend(loop)
+      self[recorded: loop].advance(to: now, into: &link)
       carryOn()
     }
     return isBusy
@@ -251,7 +283,8 @@ public final class Lab {
 
   private func deliverBatch() {
     guard batch.count > 0 else { return }
-    self[stack: batchLoop].receive(batch.batch, at: now, into: &sink)
+    attend(batchLoop)
+    self[recorded: batchLoop].receive(batch.batch, at: now, into: &link)
     batch.removeAll()
     carryOn()
     deliverHandedOver()
@@ -267,7 +300,8 @@ public final class Lab {
         {
           ownProblems.append("no room for a frame of \(frame.frame.bytes.count) bytes that was handed over")
         }
-        self[stack: frame.loop].receive(batch.batch, handedOver: true, at: now, into: &sink)
+        attend(frame.loop)
+        self[recorded: frame.loop].receive(batch.batch, handedOver: true, at: now, into: &link)
         batch.removeAll()
         carryOn()
       }
@@ -279,8 +313,9 @@ public final class Lab {
     var ready: [(FlowID, HostReadiness)] = []
     self[host: loop].takeEvents { ready.append(($0, $1)) }
     // As with epoll, an event may be stale by its turn: an earlier one has ended its flow.
+    attend(loop)
     for (flow, readiness) in ready {
-      self[stack: loop].hostReady(flow, readiness, at: now, into: &sink)
+      self[recorded: loop].hostReady(flow, readiness, at: now, into: &link)
       carryOn()
     }
     return true
@@ -320,13 +355,19 @@ public final class Lab {
     sink.room = room
     guard sink.hasRefused else { return }
     sink.hasRefused = false
-    for loop in loops { self[stack: loop].linkReady(.first, at: now, into: &sink) }
+    for loop in loops {
+      attend(loop)
+      self[recorded: loop].linkReady(.first, at: now, into: &link)
+    }
     carryOn()
   }
 
   /// The link loses its peer: nothing goes to the guest until `attach`.
   public func detach() {
-    for loop in loops { self[stack: loop].detach(.first, at: now, into: &sink) }
+    for loop in loops {
+      attend(loop)
+      self[recorded: loop].detach(.first, at: now, into: &link)
+    }
     carryOn()
   }
 
@@ -337,18 +378,26 @@ public final class Lab {
   }
 
   private func attachLink() {
-    for loop in loops { self[stack: loop].attach(.first, offloads: options.offloads, at: now, into: &sink) }
+    for loop in loops {
+      attend(loop)
+      self[recorded: loop].attach(.first, offloads: options.offloads, at: now, into: &link)
+    }
   }
 
   /// Carries out a command.
   public func apply(_ command: Command) throws(CommandError) {
-    try self[stack: loop(for: command)].apply(command, at: now, into: &sink)
+    let loop = loop(for: command)
+    attend(loop)
+    try self[recorded: loop].apply(command, at: now, into: &link)
     carryOn()
   }
 
   /// Begins to end everything.
   public func shutDown() {
-    for loop in loops { self[stack: loop].shutDown(at: now, into: &sink) }
+    for loop in loops {
+      attend(loop)
+      self[recorded: loop].shutDown(at: now, into: &link)
+    }
     carryOn()
   }
 

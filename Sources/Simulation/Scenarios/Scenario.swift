@@ -23,6 +23,16 @@ public struct Scenario {
     return (lab.digest, lab.checker.frameCount, lab.problems)
   }
 
+  /// Runs it recorded, with payload replaced or not, and returns the recording of each loop.
+  public func record(isRedacted: Bool = false) -> [[UInt8]] {
+    var options = options
+    (options.isRecorded, options.isRedacted) = (true, isRedacted)
+    let lab = Lab(options)
+    script(lab)
+    lab.settle()
+    return lab.finishRecordings()
+  }
+
   /// All scenarios.
   public static var all: [Scenario] {
     [

@@ -1,0 +1,31 @@
+import Primitives
+
+/// The frame of a recording: its first bytes, and blocks of records.
+enum RecordingFormat {
+  /// What a recording begins with: a byte that no text has, a name, and the version in two bytes, the lowest first.
+  static let preamble: [UInt8] =
+    [0x8b] + Array("CULVERT".utf8)
+    + [UInt8(truncatingIfNeeded: RecordingHead.version), UInt8(truncatingIfNeeded: RecordingHead.version >> 8)]
+
+  /// Bytes of the preamble without the version.
+  static var nameLength: Int { 8 }
+  /// Bytes before the records of a block: how many bytes of records there are (4), and their fingerprint (8), the
+  /// lowest byte first.
+  static var blockHeaderLength: Int { 12 }
+  /// The most bytes of records in a block: what one input can bring, and more.
+  static var longestBlock: Int { 64 << 20 }
+
+  /// Room for the header of a block.
+  static let emptyBlockHeader = [UInt8](repeating: 0, count: blockHeaderLength)
+
+  /// Fills in the header of the block that begins at byte `start`, and whose records are all that follows it.
+  static func closeBlock(of encoder: inout RecordEncoder, from start: Int) {
+    let records = start + blockHeaderLength
+    let count = encoder.bytes.count - records
+    let digest = RecordDigest.of(encoder.bytes.span.extracting(records..<encoder.bytes.count))
+    encoder.change(start..<records) { header in
+      header.storeBigEndian(UInt32(truncatingIfNeeded: count).byteSwapped, at: 0)
+      header.storeBigEndian(digest.byteSwapped, at: 4)
+    }
+  }
+}
