@@ -117,7 +117,8 @@ public struct CaptureRotation: Codable, Hashable, Sendable {
     self.init(byteCount: size, fileCount: count)
   }
 
-  private static func size(_ text: String) -> Int? {
+  /// Reads a number of bytes, with a unit or without.
+  static func size(_ text: String) -> Int? {
     let unit = units.first { text.hasSuffix($0.0) }
     guard let number = Int(text.dropLast(unit?.0.count ?? 0)), number > 0 else { return nil }
     let (size, overflow) = number.multipliedReportingOverflow(by: unit?.1 ?? 1)

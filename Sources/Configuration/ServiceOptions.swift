@@ -31,6 +31,12 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var busyPoll: Int?
   /// How many queues each TAP device has, and as many threads serve them.
   public var queues = 1
+  /// The folder that recordings of the networks go to; nil for none.
+  public var record: String?
+  /// How long the recording of a loop may be, in bytes.
+  public var recordLimit = ServiceOptions.defaultRecordLimit
+  /// Whether recordings have hashes in the place of what guests and hosts say to each other.
+  public var recordRedact = false
   /// The MTU of a network whose options say nothing of it, in bytes.
   public var defaultMTU = 65_520
   /// How long events are looked for where the options say nothing of it, in microseconds. A virtual machine that has no
@@ -63,6 +69,24 @@ extension ServiceOptions {
       throw ConfigurationError(path, "'\(text)' is out of range; give 1 to 16")
     }
     return count
+  }
+
+  /// The length of a recording unless told otherwise, in bytes.
+  public static let defaultRecordLimit = 500_000_000
+
+  /// Reads how long a recording may be, as `250MB`; without a unit it is in bytes.
+  public static func recordLimit(_ text: String, _ path: String) throws(ConfigurationError) -> Int {
+    guard let size = CaptureRotation.size(text), size >= 1_000_000 else {
+      throw ConfigurationError(path, "'\(text)' is not a size, as 250MB, from 1MB on")
+    }
+    return size
+  }
+
+  /// Refuses options of a recording without one.
+  public func checkRecording(hasLimit: Bool) throws(ConfigurationError) {
+    guard record == nil else { return }
+    if hasLimit { throw ConfigurationError("record-limit", "nothing is recorded; give 'record' as well") }
+    if recordRedact { throw ConfigurationError("record-redact", "nothing is recorded; give 'record' as well") }
   }
 
   /// Refuses several queues for links that have but one.

@@ -132,6 +132,12 @@ public struct FileDescriptor: ~Copyable, Sendable {
     return file
   }
 
+  /// Makes a file to write, with `mode`. There must be nothing at the path.
+  public static func create(_ path: String, mode: UInt32) throws(SystemError) -> FileDescriptor {
+    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
+    return FileDescriptor(owning: try checked("make", path) { unsafe clinux_open(path, flags, mode) })
+  }
+
   /// The two ends of a pipe.
   public static func pipe() throws(SystemError) -> DescriptorPair {
     var pair: (Int32, Int32) = (-1, -1)

@@ -66,9 +66,9 @@ extension FileSystem {
     return names
   }
 
-  /// Makes a folder that everybody may read.
-  public static func makeFolder(_ path: String) throws(SystemError) {
-    try checked("make the folder", path) { unsafe mkdir(path, 0o755) }
+  /// Makes a folder, which everybody may read unless `mode` says otherwise.
+  public static func makeFolder(_ path: String, mode: UInt32 = 0o755) throws(SystemError) {
+    try checked("make the folder", path) { unsafe mkdir(path, mode) }
   }
 
   /// Makes a symbolic link that holds `target`.

@@ -123,6 +123,9 @@ extension SystemError {
   /// Whether somebody else has what was asked for.
   public var isBusy: Bool { number == EBUSY }
 
+  /// Whether there is something already where something was to be made.
+  public var isExistingFile: Bool { number == EEXIST }
+
   /// Whether nobody reads what was written (EPIPE).
   public var isReaderGone: Bool { number == EPIPE }
 

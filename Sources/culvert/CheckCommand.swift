@@ -44,6 +44,11 @@ struct CheckCommand: ParsableCommand {
     settings.append(("mode", .text(options.mode.rawValue)))
     settings.append(("busy-poll", .number(options.busyPoll ?? options.defaultBusyPoll)))
     settings.append(("queues", .number(options.queues)))
+    if let record = options.record {
+      settings.append(("record", .text(record)))
+      settings.append(("record-limit", .number(options.recordLimit)))
+      settings.append(("record-redact", .flag(options.recordRedact)))
+    }
     settings.append(("log-level", .text(options.logLevel.rawValue)))
     StandardStream.output.write(settings.map { "\($0) = \($1)\n" }.joined())
   }

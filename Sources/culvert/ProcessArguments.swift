@@ -109,6 +109,24 @@ struct ProcessArguments: ParsableArguments {
   var queues: String?
 
   @Option(
+    name: .customLong("record"),
+    help: ArgumentHelp(
+      "Record everything that happens to this folder, for 'culvert replay'; what guests say is in it, passwords "
+        + "included (default: none).", valueName: "folder"), completion: .directory)
+  var record: String?
+
+  @Option(
+    name: .customLong("record-limit"),
+    help: ArgumentHelp(
+      "How long the recording of a network may be, behind which it ends (default: 500MB).", valueName: "size"))
+  var recordLimit: String?
+
+  @Flag(
+    name: .customLong("record-redact"),
+    help: "Record hashes in the place of what guests say and are told (default: all of it).")
+  var recordRedact = false
+
+  @Option(
     name: .customLong("peek"),
     help: ArgumentHelp(
       "How to look at a socket's data beyond what was looked at: offset, skip or automatic.", visibility: .hidden))
@@ -141,6 +159,13 @@ struct ProcessArguments: ParsableArguments {
     options.busyPoll = given ?? file?.busyPoll
     let count = try queues.map { text throws(ConfigurationError) in try ServiceOptions.queues(text, "queues") }
     options.queues = count ?? file?.queues ?? 1
+    options.record = record ?? file?.record
+    let limit = try recordLimit.map { text throws(ConfigurationError) in
+      try ServiceOptions.recordLimit(text, "record-limit")
+    }
+    options.recordLimit = limit ?? file?.recordLimit ?? ServiceOptions.defaultRecordLimit
+    options.recordRedact = recordRedact || file?.recordRedact == true
+    try options.checkRecording(hasLimit: limit != nil || file?.recordLimit != nil)
     return options
   }
 }

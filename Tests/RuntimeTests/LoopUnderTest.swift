@@ -38,7 +38,7 @@ final class LoopUnderTest {
     mailbox = network[0].mailbox
     guard let receiveCapacity else { return }
     for port in 0..<links {
-      network[0].links.withLink(of: port) {
+      network[0].links.base.withLink(of: port) {
         $0.receiver = FrameReceiver(.stream, port: $0.port, capacity: receiveCapacity)
       }
     }
@@ -49,15 +49,15 @@ final class LoopUnderTest {
 
   /// What the loops have counted.
   var counters: Counters {
-    var counters = network[0].stack.counters
-    for index in guests.indices.dropFirst() { counters.add(network[index].stack.counters) }
+    var counters = network[0].stack.core.counters
+    for index in guests.indices.dropFirst() { counters.add(network[index].stack.core.counters) }
     return counters
   }
 
   /// The flows of all loops.
   var flows: [FlowSummary] {
     var flows: [FlowSummary] = []
-    for index in guests.indices { network[index].stack.forEachFlow { flows.append($0) } }
+    for index in guests.indices { network[index].stack.core.forEachFlow { flows.append($0) } }
     return flows
   }
 
@@ -65,20 +65,20 @@ final class LoopUnderTest {
 
   /// What has come from the guest of a link.
   func received(from port: Int) -> FrameReceiver.Counters {
-    network[0].links.withLink(of: port) { $0.receiver.counters }
+    network[0].links.base.withLink(of: port) { $0.receiver.counters }
   }
 
-  func drops(_ reason: DropReason) -> UInt64 { network[0].stack.counters[reason] }
+  func drops(_ reason: DropReason) -> UInt64 { network[0].stack.core.counters[reason] }
 
   /// Bytes that a guest's connection has been sent.
   func byteCount(to guest: Endpoint) -> Int {
     var count = 0
-    network[0].stack.forEachFlow { if $0.guest == guest { count = Int($0.bytesToGuest) } }
+    network[0].stack.core.forEachFlow { if $0.guest == guest { count = Int($0.bytesToGuest) } }
     return count
   }
 
   /// Whether nothing is left to do before the next event, or time.
-  var isAtRest: Bool { network[0].stack.nextDeadline > network[0].now }
+  var isAtRest: Bool { network[0].stack.core.nextDeadline > network[0].now }
 
   /// Takes turns until `condition` holds.
   func run(until condition: () throws -> Bool) throws {
@@ -96,19 +96,19 @@ final class LoopUnderTest {
 
   /// What is readable while a loop has to take a turn for what others have left.
   func bell(of loop: Int) throws -> Int32 {
-    let bell = network[loop].links.exchange?.descriptor
+    let bell = network[loop].links.base.exchange?.descriptor
     return try #require(bell)
   }
 
   /// The loop that has the flows of a guest's port.
   func owner(ofPort port: UInt16) -> Int {
-    network[0].stack.steering.owner(of: Endpoint(IPv4Address(10, 0, 2, 15), port: port), .udp)
+    network[0].stack.core.steering.owner(of: Endpoint(IPv4Address(10, 0, 2, 15), port: port), .udp)
   }
 
   /// The ports of the host that lead to guests, of all loops.
   var forwards: Set<PortForward> {
     var forwards: Set<PortForward> = []
-    for index in guests.indices { network[index].stack.forEachForward { forwards.insert($0) } }
+    for index in guests.indices { network[index].stack.core.forEachForward { forwards.insert($0) } }
     return forwards
   }
 

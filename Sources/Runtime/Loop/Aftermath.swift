@@ -2,6 +2,7 @@ import LinuxSystem
 import Logging
 import Netstack
 import Primitives
+import Recording
 
 /// The time between the end of a command and the end of its network: what the command has sent is still delivered, as
 /// long as that gets on.
@@ -68,7 +69,7 @@ extension NetworkLoop where Host: ~Copyable {
   /// network ends.
   mutating func attendToAftermath() {
     guard let due = aftermath?.due, due <= now else { return }
-    guard !links.isFinished else { return endAftermath() }
+    guard !links.base.isFinished else { return endAftermath() }
     let remainder = directory.others.isEmpty ? ownRemainder() : remainderOfAll()
     switch aftermath?.look(at: remainder, at: now) {
     case .wait, nil: break
@@ -88,7 +89,7 @@ extension NetworkLoop where Host: ~Copyable {
       logger.error("what the command has sent may be lost: \(error)")
     }
     // Behind the namespace: what has left it is in a socket, or delivered.
-    remainder.onHost = stack.undeliveredByteCount()
+    remainder.onHost = stack.undeliveredByteCount(at: now)
     return remainder
   }
 

@@ -2,6 +2,7 @@ import Links
 import Logging
 import Netstack
 import Primitives
+import Recording
 
 /// A question to a loop, with the place for its answer.
 ///
@@ -86,18 +87,18 @@ extension NetworkLoop where Host: ~Copyable {
     case .status(let reply): reply.give(status())
     case .flows(let reply):
       var flows: [FlowSummary] = []
-      stack.forEachFlow { flows.append($0) }
+      stack.core.forEachFlow { flows.append($0) }
       reply.give(flows)
     case .forwards(let reply):
       var forwards: [PortForward] = []
-      stack.forEachForward { forwards.append($0) }
+      stack.core.forEachForward { forwards.append($0) }
       reply.give(forwards)
-    case .leases(let reply): reply.give(stack.leases(at: now))
+    case .leases(let reply): reply.give(stack.core.leases(at: now))
     case .resolver(let reply):
       var servers: [DNSServerSummary] = []
-      stack.forEachResolver { servers.append($0) }
-      reply.give(ResolverStatus(servers: servers, statistics: stack.resolverStatistics))
-    case .undelivered(let reply): reply.give(stack.undeliveredByteCount())
+      stack.core.forEachResolver { servers.append($0) }
+      reply.give(ResolverStatus(servers: servers, statistics: stack.core.resolverStatistics))
+    case .undelivered(let reply): reply.give(stack.undeliveredByteCount(at: now))
     case .outcome(let command, let reply):
       do throws(CommandError) {
         try stack.apply(command, at: now, into: &links)
@@ -111,18 +112,18 @@ extension NetworkLoop where Host: ~Copyable {
 
   private mutating func status() -> NetworkStatus {
     var status = NetworkStatus(
-      settings: stack.settings, counters: stack.counters, resolvers: stack.resolvers,
-      leaseCount: stack.leases(at: now).count)
-    stack.forEachFlow { flow in
+      settings: stack.core.settings, counters: stack.core.counters, resolvers: stack.core.resolvers,
+      leaseCount: stack.core.leases(at: now).count)
+    stack.core.forEachFlow { flow in
       switch flow.transport {
       case .tcp: status.tcpFlowCount += 1
       case .udp: status.udpFlowCount += 1
       case .icmp: status.echoFlowCount += 1
       }
     }
-    stack.forEachForward { _ in status.forwardCount += 1 }
-    for port in links.ports {
-      let link = links.withLink(of: port) { link in
+    stack.core.forEachForward { _ in status.forwardCount += 1 }
+    for port in links.base.ports {
+      let link = links.base.withLink(of: port) { link in
         NetworkStatus.Link(
           name: link.attachment.name, isConnected: link.isAttached, received: link.receiver.counters,
           sent: link.transmitter.counters)

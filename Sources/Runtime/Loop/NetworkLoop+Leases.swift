@@ -2,6 +2,7 @@ import LinuxSystem
 import Logging
 import Netstack
 import Primitives
+import Recording
 
 // What DHCP has granted, kept in a file, and what it keeps for namespaces.
 extension NetworkLoop where Host: ~Copyable {
@@ -17,10 +18,10 @@ extension NetworkLoop where Host: ~Copyable {
         logger.log(level: isUsual ? .info : .warning, "lease-file '\(path)': \(error.words)")
       }
     }
-    file = LeaseFile(path: path, revision: stack.leaseRevision)
+    file = LeaseFile(path: path, revision: stack.core.leaseRevision)
     do throws(SystemError) {
       // At once: a file that cannot be written is told before anything starts.
-      try file.write(stack.restorableLeases(at: now), at: now)
+      try file.write(stack.core.restorableLeases(at: now), at: now)
     } catch {
       throw ServiceError("lease-file '\(path)': \(error.reason)")
     }
@@ -34,17 +35,17 @@ extension NetworkLoop where Host: ~Copyable {
     } catch {
       throw ServiceError("there is no address for another namespace: \(error.words)")
     }
-    let addresses = stack.assignedAddresses(of: hardware)
+    let addresses = stack.core.assignedAddresses(of: hardware)
     logger.info("\(addresses.map(\.description).joined(separator: ", ")): kept for a namespace, \(hardware)")
     return addresses
   }
 
   /// Writes the file of leases where that is due, or, at the end, where anything is still to be written.
   mutating func writeLeases(isEnd: Bool = false) {
-    leaseFile?.note(stack.leaseRevision, at: now)
+    leaseFile?.note(stack.core.leaseRevision, at: now)
     guard let due = leaseFile?.due, due <= now || isEnd && leaseFile?.isBehind == true else { return }
     do throws(SystemError) {
-      try leaseFile?.write(stack.restorableLeases(at: now), at: now)
+      try leaseFile?.write(stack.core.restorableLeases(at: now), at: now)
     } catch {
       let path = leaseFile?.path ?? ""
       logger.error("lease-file '\(path)': \(error.reason); leases are kept in memory until it can be written")

@@ -5,6 +5,7 @@ import LinuxSystem
 import Logging
 import Netstack
 import Primitives
+import Recording
 
 /// Why a loop has ended.
 enum LoopEnd: Hashable {
@@ -23,10 +24,12 @@ enum LoopEnd: Hashable {
 /// is as long as nothing is due. Each source has a bounded share of a turn, so that none starves the others: a link a
 /// few full buffers, the host as many events as one wait returns, the stack's own work what it allows itself.
 struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
-  /// The network.
-  var stack: Stack<Host, LogObserver>
+  /// The network, which is recorded where that was asked for.
+  var stack: RecordedStack<Host, LogObserver>
   /// Its links.
-  var links: LinkSet
+  var links: Recorded<LinkSet>
+  /// What is recorded of the network, if anything is.
+  private let recording: LoopRecording?
   /// The child whose end is this loop's end.
   var child: Child?
   /// The sockets of the child's namespace, where it has one: what it has sent is delivered though it has ended.
@@ -79,16 +82,17 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   private static var roomNoticesPerTurn: Int { 8 }
 
   init(
-    stack: consuming Stack<Host, LogObserver>, links: consuming LinkSet, queue: consuming EventQueue,
-    signals: consuming SignalQueue, mailbox: Mailbox, logger: Logger
+    stack: consuming RecordedStack<Host, LogObserver>, links: consuming LinkSet, queue: consuming EventQueue,
+    signals: consuming SignalQueue, mailbox: Mailbox, recording: LoopRecording? = nil, logger: Logger
   ) throws(SystemError) {
     self.stack = stack
-    self.links = links
+    self.links = Recorded(links, by: self.stack.recorder)
+    self.recording = recording
     self.queue = queue
     self.signals = signals
     self.mailbox = mailbox
     self.logger = logger
-    directory = LoopDirectory([mailbox], steering: self.stack.steering)
+    directory = LoopDirectory([mailbox], steering: self.stack.core.steering)
     try self.queue.registrar.add(self.signals.descriptor.rawValue, for: .readable, data: LoopSource.signals.data)
     try self.queue.registrar.add(mailbox.descriptor, for: .readable, data: LoopSource.mailbox.data)
   }
@@ -96,11 +100,14 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   /// Turns until something ends the loop, and then until the stack has ended its flows, or had its time to.
   mutating func run() throws(SystemError) -> LoopEnd {
     let mailbox = mailbox
-    defer { mailbox.close() }
+    defer {
+      mailbox.close()
+      recording?.finish()
+    }
     // What was asked for before the start holds from the first frame on.
     for request in try mailbox.takeAll() { carryOut(request) }
     while true {
-      if let end, stack.isShutDown || now >= end.deadline {
+      if let end, stack.core.isShutDown || now >= end.deadline {
         writeLeases(isEnd: true)
         return end.cause
       }
@@ -112,7 +119,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   mutating func turn(until limit: Instant = .never) throws(SystemError) {
     let deadline = min(limit, nextDeadline)
     try waitForEvents(until: deadline)
-    if links.tap != nil { links.beginTurn(at: now) }
+    if links.base.tap != nil { links.base.beginTurn(at: now) }
     scribe?.beginTurn(at: now)
     // Before the links: what came to another loop came earlier.
     takeHandedOver()
@@ -124,24 +131,26 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
         handle(source, event.events)
       } else {
         let flow = FlowID(rawValue: event.data)
-        stack.hostReady(flow, stack.host.readiness(of: flow, event.events), at: now, into: &links)
+        let readiness = stack.core.host.base.readiness(of: flow, event.events)
+        stack.hostReady(flow, readiness, at: now, into: &links)
       }
     }
-    if links.nextDeadline <= now { advanceLinks() }
-    if stack.nextDeadline <= now { stack.advance(to: now, into: &links) }
+    if links.base.nextDeadline <= now { advanceLinks() }
+    if stack.core.nextDeadline <= now { stack.advance(to: now, into: &links) }
     flushLinks()
-    try links.exchange?.wake()
-    links.tap?.endTurn()
+    try links.base.exchange?.wake()
+    links.base.tap?.endTurn()
     scribe?.endTurn()
     // Behind the frames: a guest does not wait for a file.
     if leaseFile != nil { writeLeases() }
     attendToAftermath()
-    if end == nil, links.isFinished, child == nil, aftermath == nil { beginEnding(.linksFinished) }
+    stack.recorder?.flush()
+    if end == nil, links.base.isFinished, child == nil, aftermath == nil { beginEnding(.linksFinished) }
   }
 
   /// Waits for events, awake for a short time first where that is worth it, and reads the clock.
   private mutating func waitForEvents(until deadline: Instant) throws(SystemError) {
-    let byteCount = links.byteCount
+    let byteCount = links.base.byteCount
     busyPoll.note(carried: byteCount - carried)
     carried = byteCount
     if busyPoll.isDue {
@@ -165,7 +174,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     if hasBacklog { return now }
     // Waiting work is due since the beginning of time, which no interval reaches back to.
     let own = min(end?.deadline ?? .never, leaseFile?.due ?? .never, aftermath?.due ?? .never)
-    let due = min(stack.nextDeadline, links.nextDeadline, own)
+    let due = min(stack.core.nextDeadline, links.base.nextDeadline, own)
     return max(now, due)
   }
 }
@@ -175,8 +184,8 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
 extension NetworkLoop where Host: ~Copyable {
   private mutating func handle(_ source: LinkSource, _ events: Events) {
     let (port, now) = (Int(source.port), now)
-    guard links.ports.contains(port) else { return }
-    let turn = links.withLink(of: port) { $0.handle(source, events, at: now) }
+    guard links.base.ports.contains(port) else { return }
+    let turn = links.base.withLink(of: port) { $0.handle(source, events, at: now) }
     tell(turn.notice, of: port)
     // What is writable is written at the end of the turn, as always.
     if turn.isReadable { receive(from: port) }
@@ -185,12 +194,12 @@ extension NetworkLoop where Host: ~Copyable {
   private mutating func receive(from port: Int) {
     for _ in 0..<Self.receivesPerTurn {
       // What is not read stays in the link, which tells of it again.
-      guard links.exchange?.hasRoomForBatch ?? true else { return }
-      let receipt = links.withLink(of: port) { $0.receive() }
+      guard links.base.exchange?.hasRoomForBatch ?? true else { return }
+      let receipt = links.base.withLink(of: port) { $0.receive() }
       if receipt.frameCount > 0 {
-        links.exchangeReceiver(of: port, with: &receiver)
+        links.base.exchangeReceiver(of: port, with: &receiver)
         Self.hand(receiver, to: &stack, at: now, into: &links)
-        links.exchangeReceiver(of: port, with: &receiver)
+        links.base.exchangeReceiver(of: port, with: &receiver)
       }
       if let end = receipt.end { return detach(port, because: end.description) }
       if receipt.isDrained { return }
@@ -199,10 +208,10 @@ extension NetworkLoop where Host: ~Copyable {
 
   /// Apart from `receive`, for the sake of the compiler: a batch borrowed from a property counts as all of `self`.
   private static func hand(
-    _ receiver: borrowing FrameReceiver, to stack: inout Stack<Host, LogObserver>, at now: Instant,
-    into links: inout LinkSet
+    _ receiver: borrowing FrameReceiver, to stack: inout RecordedStack<Host, LogObserver>, at now: Instant,
+    into links: inout Recorded<LinkSet>
   ) {
-    if links.tap != nil { links.tap?.take(receiver.batch) }
+    if links.base.tap != nil { links.base.tap?.take(receiver.batch) }
     stack.receive(receiver.batch, at: now, into: &links)
   }
 
@@ -212,8 +221,8 @@ extension NetworkLoop where Host: ~Copyable {
     hasBacklog = false
     for round in 0...Self.roomNoticesPerTurn {
       var hasRoom = false
-      for port in links.ports {
-        if case .failed(let reason) = links.withLink(of: port, { $0.flush() }) {
+      for port in links.base.ports {
+        if case .failed(let reason) = links.base.withLink(of: port, { $0.flush() }) {
           detach(port, because: reason)
           continue
         }
@@ -221,7 +230,7 @@ extension NetworkLoop where Host: ~Copyable {
           hasBacklog = true
           continue
         }
-        guard links.withLink(of: port, { $0.transmitter.takeRoomNotice() }) else { continue }
+        guard links.base.withLink(of: port, { $0.transmitter.takeRoomNotice() }) else { continue }
         hasRoom = true
         stack.linkReady(PortID(rawValue: UInt16(port)), at: now, into: &links)
       }
@@ -232,14 +241,14 @@ extension NetworkLoop where Host: ~Copyable {
   /// Connects, or listens again, where that is due.
   private mutating func advanceLinks() {
     let now = now
-    for port in links.ports {
-      tell(links.withLink(of: port) { $0.advance(to: now) }.notice, of: port)
+    for port in links.base.ports {
+      tell(links.base.withLink(of: port) { $0.advance(to: now) }.notice, of: port)
     }
   }
 
   private mutating func detach(_ port: Int, because reason: String) {
     let now = now
-    links.withLink(of: port) { $0.detach(at: now) }
+    links.base.withLink(of: port) { $0.detach(at: now) }
     stack.detach(PortID(rawValue: UInt16(port)), at: now, into: &links)
     logger.info("\(name(of: port)): \(reason)")
   }
@@ -249,7 +258,7 @@ extension NetworkLoop where Host: ~Copyable {
     case .attached:
       complaints[port] = nil
       logger.info("\(name(of: port)): connected")
-      let offloads = links.withLink(of: port) { $0.transmitter.offloads }
+      let offloads = links.base.withLink(of: port) { $0.transmitter.offloads }
       stack.attach(PortID(rawValue: UInt16(port)), offloads: offloads, at: now, into: &links)
     case .refusedClient:
       logger.warning("\(name(of: port)): a second client was refused; a link has one guest at a time")
@@ -262,7 +271,7 @@ extension NetworkLoop where Host: ~Copyable {
   }
 
   private mutating func name(of port: Int) -> String {
-    links.withLink(of: port) { $0.attachment.name }
+    links.base.withLink(of: port) { $0.attachment.name }
   }
 }
 
@@ -275,9 +284,9 @@ extension NetworkLoop where Host: ~Copyable {
     case .mailbox: for request in try mailbox.takeAll() { carryOut(request) }
     case .resolver: followResolver()
     case .child: try reapChild()
-    case .command: stack.host.reapCommands()
+    case .command: stack.core.host.base.reapCommands()
     case .exchange:
-      try links.exchange?.silence()
+      try links.base.exchange?.silence()
       takeHandedOver()
     }
   }
@@ -317,7 +326,7 @@ extension NetworkLoop where Host: ~Copyable {
     case .replaceForwards(let replacement): carryOut(replacement)
     case .answer(let question): answer(question)
     case .logFlows: logFlows()
-    case .capture(let feed): links.tap = CaptureTap(feed, at: now)
+    case .capture(let feed): links.base.tap = CaptureTap(feed, at: now)
     case .toggleCapture: capture?.toggle()
     case .reload: reloadConfiguration()
     case .stop: beginEnding(.stopped)
@@ -351,12 +360,12 @@ extension NetworkLoop where Host: ~Copyable {
 
   private mutating func logFlows() {
     var count = 0
-    stack.forEachFlow { flow in
+    stack.core.forEachFlow { flow in
       count += 1
       logger.notice("\(flow.tableLine)")
     }
     logger.notice("\(count) \(count == 1 ? "flow" : "flows")")
-    for drop in stack.observer.dropCounts { logger.notice("dropped, \(drop.reason): \(drop.count)") }
+    for drop in stack.core.observer.dropCounts { logger.notice("dropped, \(drop.reason): \(drop.count)") }
   }
 
   /// Begins to end; asked a second time, ends at once.
@@ -366,7 +375,7 @@ extension NetworkLoop where Host: ~Copyable {
       return
     }
     end = (cause, now + Self.endingTime)
-    if stack.steering.loop == 0 { endOthers() }
+    if stack.core.steering.loop == 0 { endOthers() }
     stack.shutDown(at: now, into: &links)
   }
 

@@ -4,6 +4,7 @@ import HostSockets
 import LinuxSystem
 import Netstack
 import Primitives
+import Recording
 
 /// The loops of one network, and of others beside it. The first is the caller's to run, all others run on threads of
 /// their own meanwhile.
@@ -28,7 +29,7 @@ struct NetworkLoops: ~Copyable {
   mutating func connect() throws(SystemError) {
     var mailboxes: [Mailbox] = []
     for index in 0..<loops.count { mailboxes.append(loops[index].mailbox) }
-    let directory = LoopDirectory(mailboxes, steering: loops[0].stack.steering)
+    let directory = LoopDirectory(mailboxes, steering: loops[0].stack.core.steering)
     let mesh = try LoopMesh(count: loops.count)
     for index in 0..<loops.count {
       loops[index].directory = directory
@@ -40,7 +41,7 @@ struct NetworkLoops: ~Copyable {
   /// open is the first lease.
   mutating func open(_ rule: HostForward, firstLease: IPv4Address?) throws(ServiceError) {
     let forward = try rule.portForward(firstLease: firstLease)
-    try loops[loops[0].stack.steering.owner(of: forward)].open(forward, by: rule)
+    try loops[loops[0].stack.core.steering.owner(of: forward)].open(forward, by: rule)
   }
 
   /// Takes the loops of another network of the same guest in.

@@ -25,6 +25,12 @@ public struct ConfigurationFile: Sendable {
   public private(set) var busyPoll: Int?
   /// How many queues each TAP device has (`queues`).
   public private(set) var queues: Int?
+  /// The folder that recordings go to (`record`).
+  public private(set) var record: String?
+  /// How long a recording may be, in bytes (`record-limit`).
+  public private(set) var recordLimit: Int?
+  /// Whether recordings are without payload (`record-redact`).
+  public private(set) var recordRedact: Bool?
 
   /// The most that is read of a file, in bytes.
   private static let longestFile = 1 << 20
@@ -74,6 +80,9 @@ public struct ConfigurationFile: Sendable {
     case "mode": mode = try Self.choice(value, path)
     case "busy-poll": busyPoll = try ServiceOptions.busyPoll(value, path)
     case "queues": queues = try ServiceOptions.queues(value, path)
+    case "record": record = value
+    case "record-limit": recordLimit = try ServiceOptions.recordLimit(value, path)
+    case "record-redact": recordRedact = try Self.flag(value, path)
     default: try network.take(name, value, path: path)
     }
   }

@@ -3,6 +3,7 @@ import LinuxSystem
 import Logging
 import Netstack
 import Primitives
+import Recording
 
 /// A configuration file, and what was last taken over of it and the options beside it.
 struct ReloadableConfiguration: Sendable {
@@ -100,9 +101,9 @@ extension NetworkLoop where Host: ~Copyable {
   /// Carries out what is this loop's part in a step of a replacement, and passes that on: from loop to loop, and then
   /// the next step.
   mutating func carryOut(_ replacement: ForwardReplacement) {
-    let (own, count) = (stack.steering.loop, directory.mailboxes.count)
+    let (own, count) = (stack.core.steering.loop, directory.mailboxes.count)
     var existing: Set<PortForward> = []
-    stack.forEachForward { existing.insert($0) }
+    stack.core.forEachForward { existing.insert($0) }
     switch replacement.step {
     case .remove:
       for forward in replacement.unwanted where existing.contains(forward) { change(.removeForward(forward.host)) }
@@ -124,10 +125,10 @@ extension NetworkLoop where Host: ~Copyable {
 
   /// Keeps other addresses for guests, but for those that somebody was given as this began.
   private mutating func replaceStaticLeases(by leases: [StaticLease]) {
-    for lease in leases where stack.isAssignedElsewhere(lease) {
+    for lease in leases where stack.core.isAssignedElsewhere(lease) {
       logger.error("the lease of \(lease.address) to \(lease.hardware) was left out: a namespace has the address")
     }
-    change(.setStaticLeases(leases.filter { !stack.isAssignedElsewhere($0) }))
+    change(.setStaticLeases(leases.filter { !stack.core.isAssignedElsewhere($0) }))
   }
 
   /// Carries out a command, of which the log tells.

@@ -5,6 +5,7 @@ import LinuxSystem
 import Logging
 import Netstack
 import Primitives
+import Recording
 
 extension Setup {
   /// Makes the network with its links, forwards and name servers, and as many loops as `links` has lists of them: the
@@ -15,13 +16,15 @@ extension Setup {
     var signals: SignalQueue? = try SignalQueue(takingSignals ? Signals.all : [])
     let samba = try network.smbShare.map { try SambaServer(sharing: $0.folder) }
     let services = GuestServices(network, smbCommand: samba?.command ?? [])
-    let secret = try ProcessControl.randomSeed()
+    let random = try ProcessControl.randomSeed()
+    let secret = (random.0, random.1)
+    try makeRecordingFolder()
     var helpers = UniqueArray<NamespaceChild>()
     var loops = NetworkLoops()
     for (index, addresses) in links.enumerated() {
-      let steering = PacketSteering(loop: index, of: links.count, secret: (secret.0, secret.1))
+      let steering = PacketSteering(loop: index, of: links.count, secret: secret)
       loops.append(
-        try makeLoop(addresses, services, steering, try signals.take() ?? SignalQueue([]), &helpers))
+        try makeLoop(addresses, services, steering, secret, try signals.take() ?? SignalQueue([]), &helpers))
     }
     try loops.connect()
     for forward in network.forwards.flatMap(\.ports) {
@@ -40,7 +43,7 @@ extension Setup {
   }
 
   private func makeLoop(
-    _ addresses: [LinkAddress], _ services: GuestServices, _ steering: PacketSteering,
+    _ addresses: [LinkAddress], _ services: GuestServices, _ steering: PacketSteering, _ secret: (UInt64, UInt64),
     _ signals: consuming SignalQueue, _ helpers: inout UniqueArray<NamespaceChild>
   ) throws -> NetworkLoop<KernelSockets> {
     let queue = try EventQueue()
@@ -53,11 +56,16 @@ extension Setup {
       services: services.addresses, files: try openFiles(), commandData: LoopSource.command.data)
     var logger = logger
     if steering.loop > 0 { logger[metadataKey: StandardErrorLogHandler.networkKey] = "loop \(steering.loop)" }
-    let stack = Stack(
-      settings: settings, host: host, observer: LogObserver(logger: logger), seed: try ProcessControl.randomSeed(),
-      steering: steering)
+    let seed = try ProcessControl.randomSeed()
+    // Behind the links, whose helpers are started without threads beside them.
+    let recording = try record(
+      settings, seed: seed, loop: steering.loop, of: steering.count, secret: secret, logger: logger)
+    let stack = RecordedStack(
+      settings: settings, host: host, observer: LogObserver(logger: logger), seed: seed, steering: steering,
+      recorder: recording?.recorder)
     var loop = try NetworkLoop(
-      stack: stack, links: links, queue: queue, signals: signals, mailbox: try Mailbox(), logger: logger)
+      stack: stack, links: links, queue: queue, signals: signals, mailbox: try Mailbox(), recording: recording,
+      logger: logger)
     loop.busyPoll = busyPoll
     return loop
   }

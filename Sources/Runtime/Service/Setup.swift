@@ -7,6 +7,7 @@ import LinuxSystem
 import Logging
 import Netstack
 import Primitives
+import Recording
 
 /// The steps in which an instance is set up.
 struct Setup: ~Copyable {
@@ -18,6 +19,8 @@ struct Setup: ~Copyable {
   private let capture: CapturePlan?
   private let hostCapture: CapturePlan?
   private let control: ControlAddress?
+  /// What the network is called in the names of files.
+  let networkName: String
 
   /// Checks the options of the network, or of the network `index` of an attachment, and that there is a descriptor to
   /// report to.
@@ -28,7 +31,8 @@ struct Setup: ~Copyable {
     try options.capture.check()
     let ready = try Self.takeDescriptor(options.readyDescriptor)
     // Before anything is written to the standard output, or started that could.
-    let plan = try CapturePlan(options.capture)
+    let name = attachment.flatMap { index < $0.names.count ? $0.names[index] : nil } ?? "net0"
+    let plan = try CapturePlan(options.captureBesideRecording(of: name))
     let hostPlan = try CapturePlan(options.capture.ofHost ?? CaptureOptions())
     (capture, hostCapture) = (plan, hostPlan)
     self.logger = logger
@@ -36,6 +40,7 @@ struct Setup: ~Copyable {
     self.options = options
     self.network = network
     self.ready = ready
+    networkName = name
     configuration = ReloadableConfiguration(all, attachment, index, network: network)
   }
 
@@ -77,7 +82,7 @@ struct Setup: ~Copyable {
     for (index, feed) in try host.open(hostCapture, loops: mailboxes.count).enumerated() {
       let scribe = HostScribe(feed, at: loops[index].now)
       loops[index].scribe = scribe
-      loops[index].stack.host.witness = scribe
+      loops[index].stack.core.host.base.witness = scribe
     }
     return NetworkCapture(link: live, host: host)
   }
