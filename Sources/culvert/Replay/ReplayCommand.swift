@@ -6,7 +6,7 @@ import Primitives
 struct ReplayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay",
-    abstract: "Play the guest of a capture against a fresh network.",
+    abstract: "Play the guest of a capture against a fresh network, or a recording once more.",
     discussion: """
       The frames that a capture's guest has sent go into a network as 'serve' would make it of the same options, but \
       with a clock of the capture's and a simulated host: nothing of this machine is used, and no privilege needed. \
@@ -36,7 +36,12 @@ struct ReplayCommand: ParsableCommand {
         udp * answer "\\x00text"
         icmp * blackhole
 
+      A folder that --record has written, or one file of it, is not a capture but all that has happened: the core runs       over it again, as it did then, and everything that it does must be the same. At the first difference the two       frames are printed, or the two calls, with the inputs before them, and the command fails. Of the options it       takes --output.
+
       EXAMPLES
+        What happened, once more, and as a capture:
+          culvert replay --output net0.pcap recorded/net0-loop0.recording
+
         What this network would have said to a guest, as text and as a capture:
           culvert replay --output answer.pcap guest.pcap
 
@@ -82,11 +87,13 @@ struct ReplayCommand: ParsableCommand {
   var quiet = false
 
   @Argument(
-    help: ArgumentHelp("The capture, '-' for the standard input.", valueName: "file"),
+    help: ArgumentHelp(
+      "The capture, '-' for the standard input; or a folder of recordings, or one of them.", valueName: "file"),
     completion: .file(extensions: ["pcap", "pcapng"]))
   var file: String
 
   func run() throws {
+    if let recordings = try RecordingReplaying(self) { return try recordings.run() }
     try CaptureReplaying(self).run()
   }
 }
