@@ -48,7 +48,7 @@ let package = Package(
     .target(
       name: "HostSockets", dependencies: ["Primitives", "Buffers", "Netstack", "LinuxSystem", "CLinux"],
       swiftSettings: settings),
-    .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+    .target(name: "CPcap"),
     .target(name: "Capture", dependencies: ["Primitives", "Wire", "LinuxSystem", "CPcap"], swiftSettings: settings),
 
     // The program.

@@ -1,5 +1,7 @@
 /// What stands in the way of reading, writing or filtering captured frames. The description is one line for an operator.
 public enum CaptureError: Error, Hashable, Sendable {
+  /// libpcap cannot be loaded; the system's words.
+  case noLibrary(reason: String)
   /// The file cannot be opened or read; the system's words.
   case unreadable(path: String, reason: String)
   /// The file has no bytes.
@@ -22,6 +24,8 @@ extension CaptureError: CustomStringConvertible {
   /// What was tried, on what, and what is wrong.
   public var description: String {
     switch self {
+    case .noLibrary(let reason):
+      "captures need libpcap, which cannot be loaded: \(reason); install it (Debian's package is libpcap0.8)"
     case .unreadable(let path, let reason): "cannot read \(Self.name(path)): \(reason)"
     case .empty(let path): "\(Self.name(path)) is empty, not a capture"
     case .notCapture(let path, let reason): "\(Self.name(path)) is not a capture in pcap or pcapng format: \(reason)"

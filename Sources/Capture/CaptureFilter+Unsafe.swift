@@ -14,15 +14,19 @@ public struct CaptureFilter: ~Copyable {
   public init(_ expression: String) throws(CaptureError) {
     // To C the expression would end there.
     guard !expression.utf8.contains(0) else { throw .badFilter(expression: expression, reason: "a zero byte in it") }
+    try Pcap.load()
     // SAFETY: what is made here is given back here, or with the filter.
-    guard let frames = unsafe pcap_open_dead(DLT_EN10MB, 262_144) else {
+    guard
+      let frames = unsafe cpcap_open_dead_with_tstamp_precision(
+        DLT_EN10MB, 262_144, UInt32(PCAP_TSTAMP_PRECISION_NANO))
+    else {
       throw .badFilter(expression: expression, reason: "no memory")
     }
-    defer { unsafe pcap_close(frames) }
+    defer { unsafe cpcap_close(frames) }
     let program = UnsafeMutablePointer<bpf_program>.allocate(capacity: 1)
     unsafe program.initialize(to: bpf_program())
-    guard unsafe pcap_compile(frames, program, expression, 1, UInt32(PCAP_NETMASK_UNKNOWN)) == 0 else {
-      let reason = unsafe String(cString: pcap_geterr(frames))
+    guard unsafe cpcap_compile(frames, program, expression, 1, UInt32(PCAP_NETMASK_UNKNOWN)) == 0 else {
+      let reason = unsafe String(cString: cpcap_geterr(frames))
       unsafe program.deallocate()
       throw .badFilter(expression: expression, reason: reason)
     }
@@ -31,7 +35,7 @@ public struct CaptureFilter: ~Copyable {
   }
 
   deinit {
-    unsafe pcap_freecode(program)
+    unsafe cpcap_freecode(program)
     unsafe program.deallocate()
   }
 
@@ -42,7 +46,7 @@ public struct CaptureFilter: ~Copyable {
       ts: timeval(), caplen: UInt32(clamping: bytes.count), len: UInt32(clamping: originalLength))
     // SAFETY: the program was compiled by libpcap, which bounds what it reads by the header's lengths.
     return unsafe bytes.withUnsafeBufferPointer { bytes in
-      unsafe pcap_offline_filter(program, &header, bytes.baseAddress) != 0
+      unsafe cpcap_offline_filter(program, &header, bytes.baseAddress) != 0
     }
   }
 }

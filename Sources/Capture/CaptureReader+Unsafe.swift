@@ -20,19 +20,20 @@ public struct CaptureReader: ~Copyable {
 
   /// Opens the file at `path`, "-" for the standard input.
   public init(path: String) throws(CaptureError) {
+    try Pcap.load()
     let stream = try unsafe Self.open(path)
     var message = PcapMessage()
     // SAFETY: the stream is open; from here on it belongs to `capture`, if there is one, or is closed below.
     let opened = unsafe message.withBuffer { buffer in
-      unsafe pcap_fopen_offline_with_tstamp_precision(stream, UInt32(PCAP_TSTAMP_PRECISION_NANO), buffer)
+      unsafe cpcap_fopen_offline_with_tstamp_precision(stream, UInt32(PCAP_TSTAMP_PRECISION_NANO), buffer)
     }
     guard let capture = unsafe opened else {
       _ = unsafe fclose(stream)
       throw .notCapture(path: path, reason: message.text)
     }
-    let linkType = unsafe pcap_datalink(capture)
+    let linkType = unsafe cpcap_datalink(capture)
     guard linkType == DLT_EN10MB else {
-      unsafe pcap_close(capture)
+      unsafe cpcap_close(capture)
       throw .notEthernet(path: path, linkType: Self.name(ofLinkType: linkType))
     }
     self.path = path
@@ -42,7 +43,7 @@ public struct CaptureReader: ~Copyable {
   }
 
   // Closes the stream, too.
-  deinit { unsafe pcap_close(capture) }
+  deinit { unsafe cpcap_close(capture) }
 
   /// The next frame's head, nil at the end; its bytes are `bytes`.
   ///
@@ -53,11 +54,11 @@ public struct CaptureReader: ~Copyable {
     var header: UnsafeMutablePointer<pcap_pkthdr>?
     var data: UnsafePointer<UInt8>?
     // SAFETY: libpcap sets both pointers where it returns 1; they hold until it is called for `capture` again.
-    let result = unsafe pcap_next_ex(capture, &header, &data)
+    let result = unsafe cpcap_next_ex(capture, &header, &data)
     guard result == 1, let header = unsafe header, let data = unsafe data else {
       hasEnded = true
       guard result != PCAP_ERROR_BREAK else { return nil }
-      let reason = unsafe String(cString: pcap_geterr(capture))
+      let reason = unsafe String(cString: cpcap_geterr(capture))
       throw .damaged(path: path, records: recordCount, reason: reason)
     }
     recordCount += 1
@@ -120,9 +121,18 @@ public struct CaptureReader: ~Copyable {
 
   private static func name(ofLinkType type: Int32) -> String {
     // SAFETY: libpcap's names are constants, nil for a type that it does not know.
-    guard let name = unsafe pcap_datalink_val_to_name(type) else { return "of link type \(type)" }
-    guard let words = unsafe pcap_datalink_val_to_description(type) else { return unsafe String(cString: name) }
+    guard let name = unsafe cpcap_datalink_val_to_name(type) else { return "of link type \(type)" }
+    guard let words = unsafe cpcap_datalink_val_to_description(type) else { return unsafe String(cString: name) }
     return unsafe "\(String(cString: words)) (\(String(cString: name)))"
+  }
+}
+
+/// The library.
+enum Pcap {
+  /// Loads it, if that has not been done.
+  static func load() throws(CaptureError) {
+    // SAFETY: the words are a string that stays.
+    if let words = unsafe cpcap_load() { throw .noLibrary(reason: unsafe String(cString: words)) }
   }
 }
 

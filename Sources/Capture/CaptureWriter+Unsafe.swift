@@ -44,6 +44,8 @@ public struct CaptureWriter: ~Copyable {
   /// standard output. A FIFO must have a reader.
   /// - Precondition: `snapLength` is positive.
   public init(path: String, snapLength: Int = 262_144) throws(CaptureError) {
+    // Before there is a file.
+    try Pcap.load()
     try self.init(descriptor: Self.open(path), name: path, snapLength: snapLength)
   }
 
@@ -51,6 +53,7 @@ public struct CaptureWriter: ~Copyable {
   /// - Precondition: `snapLength` is positive.
   public init(descriptor file: consuming FileDescriptor, name path: String, snapLength: Int) throws(CaptureError) {
     precondition(snapLength > 0 && snapLength <= Int(Int32.max), "a snap length that is none")
+    try Pcap.load()
     let number = file.rawValue
     // SAFETY: a stream takes the descriptor over; its buffer outlives it, and what fails here is given back here.
     guard let stream = unsafe fdopen(number, "w") else {
@@ -60,7 +63,7 @@ public struct CaptureWriter: ~Copyable {
     let buffer = UnsafeMutablePointer<CChar>.allocate(capacity: Self.bufferLength)
     unsafe setvbuf(stream, buffer, _IOFBF, Self.bufferLength)
     guard
-      let description = unsafe pcap_open_dead_with_tstamp_precision(
+      let description = unsafe cpcap_open_dead_with_tstamp_precision(
         DLT_EN10MB, Int32(snapLength), UInt32(PCAP_TSTAMP_PRECISION_NANO))
     else {
       _ = unsafe fclose(stream)
@@ -68,9 +71,9 @@ public struct CaptureWriter: ~Copyable {
       throw .unwritable(path: path, number: ENOMEM, reason: SystemError(ENOMEM, "write").reason)
     }
     // Only into the buffer, which takes it.
-    guard let dumper = unsafe pcap_dump_fopen(description, stream) else {
-      let reason = unsafe String(cString: pcap_geterr(description))
-      unsafe pcap_close(description)
+    guard let dumper = unsafe cpcap_dump_fopen(description, stream) else {
+      let reason = unsafe String(cString: cpcap_geterr(description))
+      unsafe cpcap_close(description)
       unsafe buffer.deallocate()
       throw .unwritable(path: path, number: EIO, reason: reason)
     }
@@ -86,8 +89,8 @@ public struct CaptureWriter: ~Copyable {
 
   deinit {
     // SAFETY: each is given back once, the buffer behind the stream that uses it.
-    unsafe pcap_dump_close(dumper)
-    unsafe pcap_close(description)
+    unsafe cpcap_dump_close(dumper)
+    unsafe cpcap_close(description)
     unsafe buffer.deallocate()
   }
 
@@ -109,7 +112,7 @@ public struct CaptureWriter: ~Copyable {
     // SAFETY: libpcap reads `count` bytes and the header, and keeps neither.
     unsafe bytes.withUnsafeBufferPointer { bytes in
       let dumper = unsafe UnsafeMutableRawPointer(dumper).assumingMemoryBound(to: UInt8.self)
-      unsafe pcap_dump(dumper, &header, bytes.baseAddress)
+      unsafe cpcap_dump(dumper, &header, bytes.baseAddress)
     }
     // pcap_dump tells of no errors; the stream does.
     if unsafe ferror(stream) != 0 { throw fail(errno) }
@@ -118,7 +121,7 @@ public struct CaptureWriter: ~Copyable {
   /// Hands everything that was appended to the system.
   public mutating func flush() throws(CaptureError) {
     if let failure { throw failure }
-    guard unsafe pcap_dump_flush(dumper) == 0 else { throw fail(errno) }
+    guard unsafe cpcap_dump_flush(dumper) == 0 else { throw fail(errno) }
     flushedByteCount = byteCount
     unwrittenEnds.removeAll(keepingCapacity: true)
   }

@@ -5,7 +5,7 @@ import Testing
 
 extension SystemTests {
   /// Captures of real traffic, judged by Wireshark.
-  @Suite(.serialized, Requirement.root, Requirement.culvert, Requirement.installed("curl", "tshark", "ping"))
+  @Suite(.serialized, Requirement.root, Requirement.culvert, Requirement.installed("curl", "tshark", "ping", "socat"))
   struct CaptureTests {
     /// What every frame of a capture must not be.
     static let bad = """
@@ -32,16 +32,34 @@ extension SystemTests {
 
     static let content = (0..<2_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 11) }
 
-    /// Moves the content both ways over both families, and pings.
-    static func traffic(_ port: UInt16) -> String {
-      """
-      set -e
-      for url in http://10.0.2.2:\(port) 'http://[fec0::2]:\(port)'; do
-        curl -sS -g "$url/content" >content
-        curl -sS -g -H Expect: -T content "$url/again"
-      done
-      ping -q -c 2 10.0.2.2
-      """
+    /// A server of the content at the host's loopback, in both families.
+    final class Site: Sendable {
+      let port: UInt16
+      let folder: ScratchFolder
+      private let server: HTTPServer
+      private let relay: Program
+
+      init() throws {
+        folder = try ScratchFolder()
+        server = try HTTPServer(content: CaptureTests.content, uploads: folder, crowd: 1)
+        port = server.port
+        relay = try Program([
+          "socat", "TCP6-LISTEN:\(port),bind=[::1],ipv6only,reuseaddr,fork", "TCP4:127.0.0.1:\(port)",
+        ])
+        try Program.run("bash", "-c", "until (exec 3<>/dev/tcp/::1/\(port)) 2>/dev/null; do sleep 0.05; done")
+      }
+
+      /// Moves the content both ways over both families, and pings.
+      var traffic: String {
+        """
+        (set -e
+        for url in http://10.0.2.2:\(port) 'http://[fec0::2]:\(port)'; do
+          curl -sS -g "$url/content" >content
+          curl -sS -g -H Expect: -T content "$url/again"
+        done
+        ping -q -c 2 10.0.2.2 >/dev/null)
+        """
+      }
     }
 
     /// Checks what `traffic` leaves in a capture.
@@ -68,27 +86,27 @@ extension SystemTests {
     func `what passes a namespace's device is captured both ways, as it was sent or in segments`(
       inSegments: Bool, queues: Int
     ) throws {
-      let folder = try ScratchFolder()
-      let server = try HTTPServer(content: Self.content, uploads: folder, crowd: 1)
+      let site = try Site()
+      let folder = site.folder
       let path = folder["a.pcap"]
       let options = ["--queues", "\(queues)", "--capture", path] + (inSegments ? ["--capture-segments"] : [])
-      let script = "cd \(folder.path); \(Self.traffic(server.port))"
+      let script = "cd \(folder.path); \(site.traffic)"
       let program = try Program([Requirement.culvertPath, "exec"] + options + ["--", "bash", "-c", script])
       try program.expectSuccess(seconds: 60)
       #expect(try program.errors.textAtEnd(seconds: 5) == "")
-      try Self.expectTraffic(in: path, server.port)
+      try Self.expectTraffic(in: path, site.port)
       for direction in ["src", "dst"] {
-        let filter = "tcp.\(direction)port == \(server.port)"
+        let filter = "tcp.\(direction)port == \(site.port)"
         let longest = try Self.numbers("frame.len", of: path, where: filter).max() ?? 0
         #expect(inSegments ? longest == 1514 : longest > 10_000, "\(direction): \(longest)")
       }
     }
 
     @Test func `the host's side of a namespace's flows is shown, as the same bytes between other ends`() throws {
-      let folder = try ScratchFolder()
-      let server = try HTTPServer(content: Self.content, uploads: folder, crowd: 1)
+      let site = try Site()
+      let folder = site.folder
       let path = folder["host.pcap"]
-      let script = "cd \(folder.path); \(Self.traffic(server.port)); ! curl -s http://10.0.2.2:1/"
+      let script = "cd \(folder.path); \(site.traffic); ! curl -s http://10.0.2.2:1/"
       let program = try Program([
         Requirement.culvertPath, "exec", "--capture-host", path, "--queues", "2", "--", "bash", "-c", script,
       ])
@@ -98,7 +116,7 @@ extension SystemTests {
       #expect(try Self.fields(["frame.number"], of: path, where: "tcp.analysis.flags") == [])
       for (family, address) in [("ip", "127.0.0.1"), ("ipv6", "::1")] {
         for direction in ["src", "dst"] {
-          let filter = "\(family).addr == \(address) && tcp.\(direction)port == \(server.port)"
+          let filter = "\(family).addr == \(address) && tcp.\(direction)port == \(site.port)"
           let bytes = try Self.numbers("tcp.len", of: path, where: filter).reduce(0, +)
           #expect((Self.content.count..<Self.content.count + 1000).contains(bytes), "\(family) \(direction): \(bytes)")
         }
@@ -107,14 +125,14 @@ extension SystemTests {
     }
 
     @Test(Requirement.guest) func `what passes a guest's link is captured both ways, from its boot on`() throws {
-      let folder = try ScratchFolder()
-      let server = try HTTPServer(content: Self.content, uploads: folder, crowd: 1)
+      let site = try Site()
+      let folder = site.folder
       let path = folder["a.pcap"]
       let culvert = try Culvert(["--capture", path])
       let guest = try Guest(network: culvert.network)
-      _ = try guest.output(of: "cd /tmp; \(Self.traffic(server.port))", seconds: 60)
+      _ = try guest.output(of: "cd /tmp; \(site.traffic)", seconds: 60)
       try culvert.stop()
-      try Self.expectTraffic(in: path, server.port)
+      try Self.expectTraffic(in: path, site.port)
       #expect(
         try Self.fields(["dhcp.option.dhcp"], of: path, where: "dhcp").map { $0[0] }.prefix(4) == ["1", "2", "3", "5"])
       #expect(culvert.log.contains(" frames were captured to \(path)"), "\(culvert.log)")
@@ -122,12 +140,12 @@ extension SystemTests {
     }
 
     @Test func `a disk that is full ends the capture, whose frames are whole, and not the traffic`() throws {
-      let folder = try ScratchFolder()
-      let server = try HTTPServer(content: Self.content, uploads: folder, crowd: 1)
+      let site = try Site()
+      let folder = site.folder
       let script = """
         mount --make-rprivate /; mount -t tmpfs -o size=300k none /mnt
         \(Requirement.culvertPath) exec --capture /mnt/a.pcap -- \
-          bash -c 'curl -sS http://10.0.2.2:\(server.port)/content | wc -c' && cp /mnt/a.pcap \(folder.path)
+          bash -c 'curl -sS http://10.0.2.2:\(site.port)/content | wc -c' && cp /mnt/a.pcap \(folder.path)
         """
       let program = try Program(["unshare", "--mount", "bash", "-c", script])
       try program.expectSuccess(seconds: 30)
