@@ -96,7 +96,10 @@ private struct RecordedStream {
   private var bytes: [UInt8] = []
   /// How many bytes of the guest's had come when so many were said.
   private var marks: [(received: Int, said: Int)] = []
-  private var end: ReplayBehavior.Step?
+  /// How it ended, and how many bytes of the guest's had come by then.
+  private var end: (step: ReplayBehavior.Step, received: Int)?
+  /// Bytes of the guest's that were acknowledged so far; its FIN counts as one.
+  private var acknowledged = 0
   private var isRefused = false
   /// The farthest that a segment may be ahead of what was said: the largest window (RFC 7323 section 2.3).
   private static let longestGap = 1 << 30
@@ -104,8 +107,11 @@ private struct RecordedStream {
   init(guestInitial: SequenceNumber) { self.guestInitial = guestInitial }
 
   mutating func learn(_ header: TCPHeader, _ payload: Range<Int>, _ frame: Span<UInt8>, room: inout Int) {
+    if header.flags.contains(.ack) {
+      acknowledged = max(acknowledged, header.acknowledgmentNumber - (guestInitial + 1))
+    }
     if header.flags.contains(.rst) {
-      if initial == nil { isRefused = true } else if end == nil { end = .reset }
+      if initial == nil { isRefused = true } else if end == nil { end = (.reset, acknowledged) }
       return
     }
     if header.flags.contains(.syn) { initial = header.sequenceNumber }
@@ -115,15 +121,16 @@ private struct RecordedStream {
       say(payload, frame, at: start, room: &room)
       note(max(0, header.acknowledgmentNumber - (guestInitial + 1)))
     }
-    if header.flags.contains(.fin) && end == nil { end = .close }
+    if header.flags.contains(.fin) && end == nil { end = (.close, acknowledged) }
   }
 
   private mutating func say(_ payload: Range<Int>, _ frame: Span<UInt8>, at start: Int, room: inout Int) {
     let missing = start + payload.count - bytes.count
-    guard missing <= room else { return }
     if missing > 0 {
+      // Each has its bytes and a place in the list of marks.
+      guard missing + 24 <= room else { return }
       bytes += repeatElement(0, count: missing)
-      room -= missing
+      room -= missing + 24
     }
     for (offset, index) in payload.enumerated() where start + offset < bytes.count {
       bytes[start + offset] = frame[index]
@@ -131,6 +138,7 @@ private struct RecordedStream {
   }
 
   private mutating func note(_ received: Int) {
+    guard bytes.count > marks.last?.said ?? 0 else { return }
     if let last = marks.last, last.received >= received {
       marks[marks.count - 1].said = bytes.count
     } else {
@@ -149,7 +157,10 @@ private struct RecordedStream {
       steps.append(.send(Array(bytes[said..<mark.said])))
       (received, said) = (mark.received, mark.said)
     }
-    if let end { steps.append(end) }
+    if let end {
+      if end.received > received { steps.append(.receive(end.received - received)) }
+      steps.append(end.step)
+    }
     return .steps(steps)
   }
 }

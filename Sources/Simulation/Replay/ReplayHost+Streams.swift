@@ -5,6 +5,10 @@ public import Primitives
 /// A stream of a replay and who is at its far end.
 struct ReplayStream {
   let behavior: ReplayBehavior.Stream
+  /// The flow at the far end, where that is one of the core's, too; the behavior means nothing then.
+  let partner: FlowID?
+  /// That flow is closed.
+  var isPartnerGone = false
   /// Which step is next.
   private var step = 0
   /// Bytes that have come and no step has waited for yet.
@@ -23,8 +27,9 @@ struct ReplayStream {
   /// The core waits for room.
   var wantsWritable = false
 
-  init(_ behavior: ReplayBehavior.Stream) {
+  init(_ behavior: ReplayBehavior.Stream, partner: FlowID? = nil) {
     self.behavior = behavior
+    self.partner = partner
     queue = ByteQueue(capacity: 64)
     advance()
   }
@@ -36,15 +41,23 @@ struct ReplayStream {
     behavior == .echo ? max(0, ReplayHost.queueLimit - queue.count) : ReplayHost.queueLimit
   }
 
-  var readiness: HostReadiness {
+  /// What the core is told where `room` bytes may come.
+  func readiness(room: Int) -> HostReadiness {
     guard !isConnecting else { return [] }
     if isReset { return [.readable, .writable, .readClosed, .failed] }
     var readiness: HostReadiness = room > 0 ? .writable : []
     if queue.count > 0 || isFinished { readiness.insert(.readable) }
     if isFinished { readiness.insert(.readClosed) }
+    if isPartnerGone { return readiness.union(.hungUp) }
     if isFinished && isCoreFinished { readiness.insert(.failed) }
     return readiness
   }
+
+  /// The far end, which is a flow of the core's, has written.
+  mutating func append(_ bytes: Span<UInt8>) { queue.append(bytes) }
+
+  /// The far end, likewise, has finished.
+  mutating func finishPartner() { isFinished = true }
 
   /// Bytes have come from the core.
   mutating func take(_ bytes: Span<UInt8>) {
@@ -55,6 +68,7 @@ struct ReplayStream {
   /// The core has finished: who waits for bytes that will not come goes on.
   mutating func finishCore() {
     isCoreFinished = true
+    guard partner == nil else { return }
     if case .steps = behavior { advance() } else { isFinished = true }
   }
 
@@ -105,8 +119,30 @@ extension ReplayHost {
   /// The host of a replay has no services of its own.
   public mutating func connect(_ flow: FlowID, to service: HostService) -> HostOpen { .failed(.refused) }
 
-  /// The network's own resolver by TCP, which a replay's host carries on like any other stream: it reads, and says nothing.
-  public mutating func openPair(_ one: FlowID, _ other: FlowID) -> HostOpen { .failed(.exhausted) }
+  /// Opens a stream between two flows: what is written to one is there to read at the other.
+  public mutating func openPair(_ one: FlowID, _ other: FlowID) -> HostOpen {
+    open(one, .stream(ReplayStream(.discard, partner: other)))
+    open(other, .stream(ReplayStream(.discard, partner: one)))
+    wake(Int(one.index))
+    wake(Int(other.index))
+    return .ready
+  }
+
+  /// Bytes that may come from the core now.
+  func room(of stream: ReplayStream) -> Int {
+    guard let partner = stream.partner else { return stream.room }
+    guard let place = place(of: partner), case .stream(let peer)? = sockets[place]?.kind else { return 0 }
+    return max(0, Self.queueLimit - peer.queue.count)
+  }
+
+  /// The far end of a flow's stream, which is one of the core's, has finished or is closed.
+  mutating func tellOfEnd(_ flow: FlowID, isGone: Bool) {
+    let isThere: Void? = withStream(flow) { stream in
+      stream.finishPartner()
+      if isGone { stream.isPartnerGone = true }
+    }
+    if isThere != nil { wake(Int(flow.index)) }
+  }
 
   /// How far a flow is that is connecting.
   public mutating func finishConnecting(_ flow: FlowID) -> HostOpen {
@@ -115,7 +151,7 @@ extension ReplayHost {
   }
 
   /// Changes the stream of a flow in place; nil where it has none.
-  private mutating func withStream<Result>(_ flow: FlowID, _ body: (inout ReplayStream) -> Result) -> Result? {
+  mutating func withStream<Result>(_ flow: FlowID, _ body: (inout ReplayStream) -> Result) -> Result? {
     guard let place = place(of: flow), case .stream(var stream)? = sockets[place]?.kind else { return nil }
     // Not two owners of what the stream holds, or it would be copied.
     sockets[place]?.kind = .listener
@@ -146,15 +182,26 @@ extension ReplayHost {
 
   /// Removes bytes that were read, which makes room.
   public mutating func discard(_ flow: FlowID, count: Int) {
-    let mustWake = withStream(flow) { stream in
+    let outcome = withStream(flow) { stream in
+      let (before, room) = (stream.readiness(room: stream.room), stream.room)
       stream.discard(min(count, stream.seenCount))
-      let before = stream.readiness
       stream.advance()
-      defer { if stream.room > 0 { stream.wantsWritable = false } }
-      return stream.readiness != before || stream.queue.count > stream.seenCount
-        || stream.wantsWritable && stream.room > 0
+      let hasRoom = stream.wantsWritable && room == 0 && stream.room > 0
+      if hasRoom { stream.wantsWritable = false }
+      let isNews = stream.readiness(room: stream.room) != before || stream.queue.count > stream.seenCount
+      return (mustWake: isNews || hasRoom, partner: stream.partner)
     }
-    if mustWake == true { wake(Int(flow.index)) }
+    if outcome?.mustWake == true { wake(Int(flow.index)) }
+    if let partner = outcome?.partner { wakeWaiting(partner) }
+  }
+
+  /// There is room again for who writes to the other end of a pair.
+  private mutating func wakeWaiting(_ flow: FlowID) {
+    let waited = withStream(flow) { stream in
+      defer { stream.wantsWritable = false }
+      return stream.wantsWritable
+    }
+    if waited == true { wake(Int(flow.index)) }
   }
 
   /// Hands the bytes to the far end, as far as it has room.
@@ -162,7 +209,8 @@ extension ReplayHost {
     _ slices: Span<PayloadSlice>, of batch: borrowing FrameBatch, on flow: FlowID
   ) -> HostWrite {
     guard let place = place(of: flow), case .stream(var stream)? = sockets[place]?.kind else { return .wouldBlock }
-    guard !stream.isReset else { return .failed(.reset) }
+    guard !stream.isReset, !stream.isPartnerGone else { return .failed(.reset) }
+    if let partner = stream.partner { return carry(slices, of: batch, from: flow, to: partner) }
     sockets[place]?.kind = .listener
     var room = stream.room
     var (offered, taken) = (0, 0)
@@ -184,16 +232,38 @@ extension ReplayHost {
     return taken > 0 ? .accepted(taken) : .wouldBlock
   }
 
+  /// Hands the bytes to the other end of a pair, as far as it has room.
+  private mutating func carry(
+    _ slices: Span<PayloadSlice>, of batch: borrowing FrameBatch, from flow: FlowID, to partner: FlowID
+  ) -> HostWrite {
+    guard let place = place(of: partner), case .stream(var peer)? = sockets[place]?.kind else { return .failed(.reset) }
+    sockets[place]?.kind = .listener
+    var (offered, taken) = (0, 0)
+    for index in slices.indices {
+      offered += slices[index].count
+      var slice = slices[index]
+      slice.count = min(slice.count, Self.queueLimit - peer.queue.count)
+      guard slice.count > 0 else { continue }
+      batch.forEachSpan(of: slice) { peer.append($0) }
+      taken += slice.count
+    }
+    sockets[place]?.kind = .stream(peer)
+    if taken > 0 { wake(place) }
+    if taken < offered { _ = withStream(flow) { $0.wantsWritable = true } }
+    return taken > 0 ? .accepted(taken) : .wouldBlock
+  }
+
   /// Free space: as much as may come.
-  public mutating func sendSpace(_ flow: FlowID) -> Int { withStream(flow) { $0.room } ?? 0 }
+  public mutating func sendSpace(_ flow: FlowID) -> Int {
+    guard let place = place(of: flow), case .stream(let stream)? = sockets[place]?.kind else { return 0 }
+    return room(of: stream)
+  }
 
   /// Asks for a writable event: at once if there is room, else when there is.
   public mutating func requestWritable(_ flow: FlowID) {
-    let hasRoom = withStream(flow) { stream in
-      stream.wantsWritable = stream.room == 0
-      return stream.room > 0
-    }
-    if hasRoom == true { wake(Int(flow.index)) }
+    let hasRoom = sendSpace(flow) > 0
+    let isThere: Void? = withStream(flow) { $0.wantsWritable = !hasRoom }
+    if hasRoom && isThere != nil { wake(Int(flow.index)) }
   }
 
   /// The far end has everything at once.
@@ -201,7 +271,13 @@ extension ReplayHost {
 
   /// Ends the stream towards the far end.
   public mutating func finishWriting(_ flow: FlowID) {
-    if withStream(flow, { $0.finishCore() }) != nil { wake(Int(flow.index)) }
+    let partner = withStream(flow) { stream in
+      stream.finishCore()
+      return stream.partner
+    }
+    guard let partner else { return }
+    wake(Int(flow.index))
+    if let partner { tellOfEnd(partner, isGone: false) }
   }
 }
 

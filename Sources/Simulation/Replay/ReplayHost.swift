@@ -19,7 +19,9 @@ public struct ReplayHost: HostNetwork, ~Copyable {
   var recorded: RecordedAnswer?
   /// The sockets, by the places of their flows.
   var sockets: [Socket?] = []
+  /// Flows that have changed, the first in front.
   private var ready: [FlowID] = []
+  /// Those that have changed before, the first behind.
   private var reported: [FlowID] = []
 
   /// Makes a host without sockets.
@@ -41,24 +43,17 @@ public struct ReplayHost: HostNetwork, ~Copyable {
 
   /// Whether a flow has changed.
   @inline(__always)
-  var hasEvents: Bool { !ready.isEmpty }
+  var hasEvents: Bool { !ready.isEmpty || !reported.isEmpty }
 
   /// Takes the flow that has changed first, with all that it is ready for now; nil where there is none.
   mutating func takeEvent() -> (FlowID, HostReadiness)? {
-    while !ready.isEmpty {
+    while hasEvents {
       if reported.isEmpty {
-        // In order, without moving the rest for each.
-        reported = ready.reversed()
-        ready.removeAll(keepingCapacity: true)
+        // The first shall be the last, from where it is taken without moving the others.
+        swap(&reported, &ready)
+        reported.reverse()
       }
-      if let event = takeReported() { return event }
-    }
-    return takeReported()
-  }
-
-  private mutating func takeReported() -> (FlowID, HostReadiness)? {
-    while let flow = reported.popLast() {
-      guard let place = place(of: flow) else { continue }
+      guard let flow = reported.popLast(), let place = place(of: flow) else { continue }
       sockets[place]?.isQueued = false
       let readiness = readiness(at: place)
       if !readiness.isEmpty { return (flow, readiness) }
@@ -68,7 +63,7 @@ public struct ReplayHost: HostNetwork, ~Copyable {
 
   private func readiness(at place: Int) -> HostReadiness {
     switch sockets[place]?.kind {
-    case .stream(let stream)?: stream.readiness
+    case .stream(let stream)?: stream.readiness(room: room(of: stream))
     case .datagrams(let datagrams)?: datagrams.readiness
     case .listener?, nil: []
     }
@@ -99,7 +94,11 @@ public struct ReplayHost: HostNetwork, ~Copyable {
 
   /// Closes the flow's socket.
   public mutating func close(_ flow: FlowID, abortively: Bool) {
-    if let place = place(of: flow) { sockets[place] = nil }
+    guard let place = place(of: flow) else { return }
+    if case .stream(let stream)? = sockets[place]?.kind, let partner = stream.partner {
+      tellOfEnd(partner, isGone: true)
+    }
+    sockets[place] = nil
   }
 
   /// Starts to listen; nobody ever comes.

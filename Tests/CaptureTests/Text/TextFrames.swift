@@ -161,7 +161,7 @@ enum TextFrames {
       "a packet with options",
       hex(
         """
-        \(up4) 48 00 0024 0000 0000 40 02 c3a6 0a00020f 0a000202
+        \(up4) 48 00 0024 0000 0000 40 02 5230 0a00020f 0a000202
         01 94040000 01 0703 0100 00 00 11112222
         """), "10.0.2.15 > 10.0.2.2 protocol 2 length 4 (options router alert 00 00, record route 01)"
     ),

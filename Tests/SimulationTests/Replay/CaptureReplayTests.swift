@@ -147,6 +147,26 @@ private func echoed(
     #expect(refusals.contains { $0.contains("ICMP port unreachable [10.0.2.15:4000 > 192.0.2.1:7 UDP") })
   }
 
+  @Test func `the resolver answers by TCP, too`() {
+    let resolver = Endpoint(IPv4Address(10, 0, 2, 3), port: 53)
+    // The name of the gateway, behind the message's length.
+    let query =
+      [0, 42, 0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 7] + Array("gateway".utf8) + [7] + Array("culvert".utf8)
+      + [8] + Array("internal".utf8) + [0, 0, 1, 0, 1]
+    let recorded = capture { lab in
+      let connection = lab.guest.connect(to: resolver)
+      connection.write(query)
+      lab.advance(by: .milliseconds(100))
+      connection.finish()
+      lab.advance(by: .seconds(1))
+    }
+    for behavior in [ReplayBehavior.echo, .refuse] {
+      let result = replay(recorded, behavior)
+      #expect(result.lines.contains { $0.hasPrefix("<") && $0.contains("A? gateway.culvert.internal is A 10.0.2.2") })
+      #expect(result.flows.filter { $0.proto == .tcp }.map(\.end) == [.closed(first: .opener)])
+    }
+  }
+
   @Test func `the same seed gives the same frames, another seed others`() {
     let recorded = echoed(pattern(3000))
     let (first, second, other) = (replay(recorded, .echo), replay(recorded, .echo), replay(recorded, .echo, seed: 5))
@@ -294,6 +314,22 @@ private func echoed(
         lab.guest.ping(IPv4Address(192, 0, 2, 1))
         lab.settle()
       } == [.reset(by: .other)])
+  }
+
+  @Test func `a reset comes when the guest has said what came before it`() {
+    let recorded = capture { lab in
+      lab.host.services[server] = RemoteService()
+      let connection = lab.guest.connect(to: server)
+      lab.advance(by: .milliseconds(100))
+      connection.write(pattern(5000))
+      lab.advance(by: .milliseconds(100))
+      lab.peers(at: server).first?.reset()
+      lab.advance(by: .milliseconds(100))
+    }
+    let result = replay(recorded, .recorded)
+    #expect(result.stream(fromGuest: true) == pattern(5000))
+    #expect(result.lines.last?.contains(" TCP R") == true)
+    #expect(result.lines.count { $0.contains(" TCP R") } == 1)
   }
 
   @Test func `datagrams come back in the order in which they came, each behind its own`() {
