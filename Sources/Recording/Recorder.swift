@@ -72,7 +72,7 @@ public final class Recorder {
 
   /// Gives out the block that begins at byte `start` of what is gathered.
   private func giveOut(from start: Int = 0, isLast: Bool = false) {
-    RecordingFormat.closeBlock(of: &encoder, from: start)
+    RecordingFormat.closeBlock(of: &encoder, from: start, isPacked: isRedacting)
     let block = encoder.take()
     encoder.put(bytes: RecordingFormat.emptyBlockHeader)
     byteCount += block.count

@@ -65,6 +65,9 @@ struct RecordEncoder {
     bytes.replaceSubrange(range, with: part)
   }
 
+  /// Puts other bytes in the place of all from byte `start` on.
+  mutating func replace(from start: Int, by other: [UInt8]) { bytes.replaceSubrange(start..., with: other) }
+
   /// Takes what was put, in memory of its own, and begins anew.
   mutating func take() -> [UInt8] {
     let taken = Array(bytes[...])

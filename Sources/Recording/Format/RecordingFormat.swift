@@ -9,22 +9,25 @@ enum RecordingFormat {
 
   /// Bytes of the preamble without the version.
   static var nameLength: Int { 8 }
-  /// Bytes before the records of a block: how many bytes of records there are (4), and their fingerprint (8), the
-  /// lowest byte first.
+  /// Bytes before the records of a block: how many bytes follow (4), and their fingerprint (8), the lowest byte first.
   static var blockHeaderLength: Int { 12 }
   /// The most bytes of records in a block: what one input can bring, and more.
   static var longestBlock: Int { 64 << 20 }
+  /// Set in the number of bytes where they are packed.
+  static var packedFlag: UInt32 { 1 << 31 }
 
   /// Room for the header of a block.
   static let emptyBlockHeader = [UInt8](repeating: 0, count: blockHeaderLength)
 
   /// Fills in the header of the block that begins at byte `start`, and whose records are all that follows it.
-  static func closeBlock(of encoder: inout RecordEncoder, from start: Int) {
+  static func closeBlock(of encoder: inout RecordEncoder, from start: Int, isPacked: Bool = false) {
     let records = start + blockHeaderLength
+    if isPacked { encoder.replace(from: records, by: ZeroRuns.packed(encoder.bytes[records...])) }
     let count = encoder.bytes.count - records
     let digest = RecordDigest.of(encoder.bytes.span.extracting(records..<encoder.bytes.count))
     encoder.change(start..<records) { header in
-      header.storeBigEndian(UInt32(truncatingIfNeeded: count).byteSwapped, at: 0)
+      let word = UInt32(truncatingIfNeeded: count) | (isPacked ? packedFlag : 0)
+      header.storeBigEndian(word.byteSwapped, at: 0)
       header.storeBigEndian(digest.byteSwapped, at: 4)
     }
   }

@@ -11,8 +11,6 @@ public struct RecordingReader {
   public let head: RecordingHead
   /// How it has ended; nil before its end.
   public private(set) var end: RecordingEnd?
-  /// Bytes read so far.
-  public private(set) var byteCount = 0
 
   private let source: Source
   /// The records of the block that is read.
@@ -33,7 +31,6 @@ public struct RecordingReader {
     case .damage: throw .damaged
     case .records(let records):
       decoder = RecordDecoder(records)
-      byteCount = preamble.count + RecordingFormat.blockHeaderLength + records.count
     }
     head = try decoder.value()
   }
@@ -69,7 +66,6 @@ public struct RecordingReader {
     case .damage: end = .damaged
     case .records(let records):
       decoder = RecordDecoder(records)
-      byteCount += RecordingFormat.blockHeaderLength + records.count
     }
   }
 
@@ -82,11 +78,14 @@ public struct RecordingReader {
   private static func nextBlock(_ source: Source) throws(RecordingError) -> Block {
     let header = try source(RecordingFormat.blockHeaderLength)
     guard header.count == RecordingFormat.blockHeaderLength else { return .end }
-    let count = Int(header.span.bigEndian32(at: 0).byteSwapped)
+    let word = header.span.bigEndian32(at: 0).byteSwapped
+    let count = Int(word & ~RecordingFormat.packedFlag)
     guard count > 0, count <= RecordingFormat.longestBlock else { return .damage }
     let records = try source(count)
     guard records.count == count else { return .end }
     let digest = header.span.bigEndian64(at: 4).byteSwapped
-    return RecordDigest.of(records.span) == digest ? .records(records) : .damage
+    guard RecordDigest.of(records.span) == digest else { return .damage }
+    guard word & RecordingFormat.packedFlag != 0 else { return .records(records) }
+    return ZeroRuns.unpacked(records, atMost: RecordingFormat.longestBlock).map { .records($0) } ?? .damage
   }
 }
