@@ -112,6 +112,10 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
     .testTarget(
+      name: "ReplayTests",
+      dependencies: ["Capture", "Simulation", "Runtime", "Configuration", "Netstack", "Primitives"],
+      swiftSettings: settings),
+    .testTarget(
       name: "SystemTests", dependencies: ["LinuxSystem", "Primitives", "Simulation"],
       exclude: ["Parity/Differences.md"], swiftSettings: settings),
   ],
