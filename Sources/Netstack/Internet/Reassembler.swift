@@ -59,9 +59,20 @@ struct Reassembler: ~Copyable {
     var end: Int?
     var partCount = 0
     var isSpoilt = false
+
+    /// Whether the whole is no longer than its length field can say: the headers of the first part count for it, and
+    /// the others may have come behind shorter ones.
+    var fits: Bool {
+      let fixed =
+        switch name.source.family {
+        case .ipv4: EthernetHeader.length
+        case .ipv6: EthernetHeader.length + IPv6Header.length + IPv6FragmentHeader.length
+        }
+      return max(0, headerLength - fixed) + (end ?? 0) <= Int(UInt16.max)
+    }
   }
 
-  private static var packetCount: Int { 64 }
+  private static var capacity: Int { 64 }
   private static var packetsPerSource: Int { 16 }
   /// 64 KiB in parts that fill packets of 300 bytes.
   private static var partsPerPacket: Int { 256 }
@@ -70,11 +81,11 @@ struct Reassembler: ~Copyable {
     family == .ipv4 ? .seconds(30) : .seconds(60)
   }
 
-  private var packets = UniqueArray<Packet?>(repeating: nil, count: Reassembler.packetCount)
+  private var packets = UniqueArray<Packet?>(repeating: nil, count: Reassembler.capacity)
   /// The parts of each packet, first byte and the byte behind the last.
   private var parts = UniqueArray<(start: UInt16, end: UInt16)>(
-    repeating: (0, 0), count: Reassembler.packetCount * Reassembler.partsPerPacket)
-  private var slots = PacketSlots(count: Reassembler.packetCount)
+    repeating: (0, 0), count: Reassembler.capacity * Reassembler.partsPerPacket)
+  private var slots = PacketSlots(count: Reassembler.capacity)
   /// An empty value to stand in for `slots` while those are lent.
   private var stopgap: PacketSlots? = PacketSlots(count: 0)
   /// When the first packet is given up.
@@ -106,7 +117,9 @@ struct Reassembler: ~Copyable {
       slots.copy(fragment.headers, of: batch, to: place, at: PacketSlots.headroom - fragment.headers.count)
     }
     slots.copy(fragment.payload, of: batch, to: place, at: PacketSlots.headroom + fragment.offset)
+    packet.isSpoilt = !packet.fits
     packets[place] = packet
+    guard !packet.isSpoilt else { return .refused }
     return packet.byteCount == packet.end ? .complete(place) : .waiting
   }
 
@@ -221,6 +234,13 @@ struct Reassembler: ~Copyable {
   }
 
   // MARK: Places
+
+  /// The number of packets of which parts are there.
+  var packetCount: Int {
+    var count = 0
+    for place in 0..<packets.count where packets[place] != nil { count += 1 }
+    return count
+  }
 
   private func find(_ name: Fragment.Name) -> Int? {
     for place in 0..<packets.count where packets[place]?.name == name { return place }

@@ -24,17 +24,20 @@ struct DividedPacket {
     sendRaw(offset: range.lowerBound, Array(bytes[range]), more: range.upperBound < end ?? bytes.count, by: lab)
   }
 
-  func sendRaw(offset: Int, _ part: [UInt8], more: Bool, by lab: Lab) {
+  /// Sends a part with `extraHeader` bytes more of headers than it needs, a multiple of eight up to 40.
+  func sendRaw(offset: Int, _ part: [UInt8], more: Bool, extraHeader: Int = 0, by lab: Lab) {
     if let source = source.ipv4, let destination = destination.ipv4 {
       var packet = PlainIPv4(from: source, to: destination, .raw(part), proto: proto)
       packet.identification = UInt16(identification)
       packet.dontFragment = false
       packet.fragmentOffset = offset
       packet.moreFragments = more
+      packet.options = [UInt8](repeating: 1, count: extraHeader)
       lab.guest.send(packet)
     } else {
       var packet = PlainIPv6(from: source.mapped, to: destination.mapped, .raw(part), proto: proto)
       packet.fragment = PlainIPv6.Fragment(offset: offset, moreFragments: more, identification: identification)
+      if extraHeader > 0 { packet.extensions = [.options(60, [UInt8](repeating: 0, count: extraHeader - 2))] }
       lab.guest.send(packet)
     }
   }

@@ -105,6 +105,27 @@ import Testing
     }
   }
 
+  /// Each part alone is no longer than a packet may be, by its own headers; those of the first count for the whole.
+  @Test(arguments: families)
+  func `a first part with longer headers than the others does not make a packet longer than one can be`(
+    family: IPAddress.Family
+  ) {
+    for isFirstLast in [false, true] {
+      withLab { lab in
+        var whole = datagram(lab, family, 60_000)
+        whole.end = 65_512
+        let first = { whole.sendRaw(offset: 0, pattern(8), more: true, extraHeader: 40, by: lab) }
+        if !isFirstLast { first() }
+        whole.sendRaw(offset: 8, pattern(32_760), more: true, by: lab)
+        whole.sendRaw(offset: 32_768, pattern(32_744), more: false, by: lab)
+        if isFirstLast { first() }
+        lab.settle()
+        #expect(lab.sentDatagrams.isEmpty)
+        #expect(lab.drops(.fragment) == 1)
+      }
+    }
+  }
+
   @Test(arguments: families)
   func `a packet longer than a packet can be is refused (ping of death)`(family: IPAddress.Family) {
     withLab { lab in
