@@ -101,6 +101,8 @@ struct FlowTable: ~Copyable {
   private var index: UniqueArray<UInt32>
   private let secret: (UInt64, UInt64)
   private let capacity: Int
+  /// Whether flows only go: none comes any more.
+  private var isClosed = false
 
   init(capacity: Int, secret: (UInt64, UInt64)) {
     self.capacity = capacity
@@ -117,9 +119,14 @@ struct FlowTable: ~Copyable {
   /// Whether there is no place for another.
   var isFull: Bool { free.isEmpty && entries.count >= capacity }
 
-  /// Adds a flow whose state is at `slot`; without a key it is found by its name alone. Nil where the table is full.
+  /// Has no flow come any more.
+  mutating func close() { isClosed = true }
+
+  /// Adds a flow whose state is at `slot`; without a key it is found by its name alone. Nil where the table is full, or
+  /// closed.
   /// - Precondition: no flow has the key.
   mutating func insert(_ slot: FlowSlot, key: FlowKey?) -> FlowID? {
+    guard !isClosed else { return nil }
     let place: UInt32
     if let reused = free.popLast() {
       place = reused

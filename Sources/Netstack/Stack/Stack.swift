@@ -210,6 +210,8 @@ public struct Stack<Host: HostNetwork & ~Copyable, Watcher: Observer & ~Copyable
   /// Done when `isShutDown`, which the owner awaits for a bounded time.
   public mutating func shutDown<Sink: FrameSink & ~Copyable>(at now: Instant, into sink: inout Sink) {
     isShuttingDown = true
+    // What guests begin from now on would be one more thing to wait for.
+    flows.close()
     for index in 0..<flows.highWater {
       guard let id = flows.id(at: index), let slot = flows.slot(of: id) else { continue }
       switch slot {

@@ -340,4 +340,23 @@ import Testing
       #expect(lab.openSocketCount == 0)
     }
   }
+
+  /// A guest goes on as if nothing were; what it begins would be one more thing to wait for.
+  @Test func `a network that shuts down begins nothing any more`() throws {
+    try withLab { lab in
+      lab.host.defaultService = RemoteService(readsAtOnce: false)
+      let (tcp, server) = try lab.established(RemoteService(readsAtOnce: false))
+      tcp.guest(.data("still to be read", seq: 1, ack: 1))
+      lab.shutDown()
+      #expect(!lab.isShutDown)
+      lab.guest.sendUDP([1], from: 5000, to: .server(.ipv4, port: 9))
+      lab.guest.ping(IPv4Address(192, 0, 2, 1))
+      _ = lab.guest.connect(to: .server(.ipv4, port: 81))
+      lab.settle()
+      server.setReadsAtOnce(true)
+      lab.advance(by: .milliseconds(500))
+      #expect(lab.isShutDown)
+      #expect(server.text == "still to be read")
+    }
+  }
 }
