@@ -134,6 +134,17 @@ struct ReassemblyPool: ~Copyable {
 
   // MARK: Blocks
 
+  /// Blocks that are in use. Goes through those that are not.
+  var usedBlockCount: Int {
+    var count = nodes.count
+    var node = firstFree
+    while node != Self.none {
+      count -= 1
+      node = nodes[Int(node)].next
+    }
+    return count
+  }
+
   private mutating func take(for queue: Queue) -> Int32? {
     guard queue.blockCount < Self.maximumBlocksPerQueue else { return nil }
     if firstFree != Self.none {

@@ -200,6 +200,17 @@ struct SACKScoreboard: ~Copyable {
 
   // MARK: Places
 
+  /// Ranges of all connections. Goes through the places that are free.
+  var rangeCount: Int {
+    var count = nodes.count
+    var node = firstFree
+    while node != Self.none {
+      count -= 1
+      node = nodes[Int(node)].next
+    }
+    return count
+  }
+
   private mutating func take() -> Int32? {
     if firstFree != Self.none {
       let place = firstFree

@@ -48,6 +48,9 @@ struct TimerQueue: ~Copyable {
     places.reserveCapacity(capacity)
   }
 
+  /// The number of flows that have a deadline.
+  var count: Int { heap.count }
+
   /// When the earliest entry comes up, `.never` if there is none. May be earlier than any flow's deadline.
   var next: Instant { heap.isEmpty ? .never : heap[0].due }
 
