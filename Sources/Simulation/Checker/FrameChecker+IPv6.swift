@@ -45,7 +45,8 @@ extension FrameChecker {
     guard let station = stations[IPAddress(packet.destination)] else {
       return ["a packet to \(packet.destination), never heard of"]
     }
-    return station == frame.destination ? [] : ["a packet for \(station) in a frame to \(frame.destination)"]
+    return isStation(frame.destination, of: IPAddress(packet.destination))
+      ? [] : ["a packet for \(station) in a frame to \(frame.destination)"]
   }
 
   /// RFC 4861 section 4: what a router may say, and how.

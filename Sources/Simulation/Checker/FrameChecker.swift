@@ -18,6 +18,8 @@ public struct FrameChecker {
   var knownMTU: [MACAddress: Int] = [:]
   /// Who uses which address.
   var stations: [IPAddress: MACAddress] = [:]
+  /// All who have ever been said to use an address, where not everything is true that guests say.
+  private var claims: [IPAddress: Set<MACAddress>]?
   private var witnesses: [FlowPair: TCPWitness] = [:]
   private var fragments: [FragmentKey: [PlainIPv4]] = [:]
   var fragmentsV6: [FragmentKey: [PlainIPv6]] = [:]
@@ -48,7 +50,13 @@ public struct FrameChecker {
   }
 
   /// Makes a checker of a stack with these settings.
-  public init(settings: NetworkSettings) { self.settings = settings }
+  ///
+  /// Where there are liars the stack need not believe what the checker does: a frame may go to any station that has
+  /// been said to have the address.
+  public init(settings: NetworkSettings, hasLiars: Bool = false) {
+    self.settings = settings
+    if hasLiars { claims = [:] }
+  }
 
   // MARK: From the guest
 
@@ -158,6 +166,12 @@ public struct FrameChecker {
   private mutating func learn(_ address: IPAddress, at hardware: MACAddress) {
     guard !address.isAny else { return }
     stations[address] = hardware
+    claims?[address, default: []].insert(hardware)
+  }
+
+  /// Whether a frame for `address` may go to `hardware`.
+  func isStation(_ hardware: MACAddress, of address: IPAddress) -> Bool {
+    stations[address] == hardware || claims?[address]?.contains(hardware) == true
   }
 
   private mutating func raiseMTU(of hardware: MACAddress, to length: Int) {
@@ -209,7 +223,7 @@ public struct FrameChecker {
     switch message.operation {
     case 1:
       // RFC 1122 section 2.3.2.1 (2): a poll goes to the station that is thought to have the address.
-      if frame.destination != .broadcast && frame.destination != stations[IPAddress(message.targetAddress)] {
+      if frame.destination != .broadcast && !isStation(frame.destination, of: IPAddress(message.targetAddress)) {
         faults.append("an ARP request to \(frame.destination)")
       }
     case 2: if frame.destination != message.targetMAC { faults.append("an ARP reply to another than it names") }
@@ -245,7 +259,8 @@ public struct FrameChecker {
     guard let station = stations[IPAddress(packet.destination)] else {
       return ["a packet to \(packet.destination), never heard of"]
     }
-    return station == frame.destination ? [] : ["a packet for \(station) in a frame to \(frame.destination)"]
+    return isStation(frame.destination, of: IPAddress(packet.destination))
+      ? [] : ["a packet for \(station) in a frame to \(frame.destination)"]
   }
 
   private func mayBeSource(_ address: IPv4Address) -> Bool {

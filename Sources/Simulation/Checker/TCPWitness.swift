@@ -25,7 +25,8 @@ struct TCPWitness {
   private var allowedEdge = 0
   private var lastGuestWindow = 0
   private var guestAcknowledged: SequenceNumber?
-  private var guestHasReset = false
+  /// The connection that begins with the guest's latest SYN, if the stack takes that for a beginning: none, or one.
+  private var successor: [TCPWitness] = []
 
   // The stack's side
   private var stackStart: SequenceNumber?
@@ -50,8 +51,8 @@ struct TCPWitness {
   mutating func guestSent(_ segment: PlainTCP) {
     // In the middle of a connection a SYN with a FIN begins no new one.
     let mayBegin = guestStart == nil || !segment.flags.contains(.fin)
-    if segment.flags.contains(.syn) && mayBegin { guestSynchronized(segment) }
-    if segment.flags.contains(.rst) { guestHasReset = true }
+    if segment.flags.contains(.syn) && mayBegin && !segment.flags.contains(.rst) { guestSynchronized(segment) }
+    if !successor.isEmpty { successor[0].guestSent(segment) }
     if let timestamps = segment.timestamps { guestClocks.insert(timestamps.value) }
     guard let guestStart, !segment.flags.contains(.rst) else { return }
     let first = segment.sequence - guestStart
@@ -67,9 +68,12 @@ struct TCPWitness {
   }
 
   private mutating func guestSynchronized(_ segment: PlainTCP) {
-    // A SYN in the middle of a connection is not a new one, unless the stack answers it as such.
-    let mayBeginAgain = stackStart == nil || wasReset || guestHasReset || finishOffset != nil
-    guard guestStart == nil || (segment.sequence != guestStart && mayBeginAgain) else { return }
+    guard segment.sequence != guestStart else { return }
+    guard guestStart == nil || stackStart == nil else {
+      // A SYN in the middle of a connection is not a new one, unless the stack answers it as such.
+      if successor.first?.guestStart != segment.sequence { successor = [TCPWitness(defaultMSS: defaultMSS)] }
+      return
+    }
     let keepsStack = segment.flags.contains(.ack)
     let previous = self
     self = TCPWitness(defaultMSS: defaultMSS)
@@ -116,6 +120,7 @@ struct TCPWitness {
   // MARK: From the stack
 
   mutating func stackSent(_ segment: PlainTCP) -> [String] {
+    if segment.flags.contains(.ack), !segment.flags.isDisjoint(with: [.syn, .rst]) { beginSuccessor(segment) }
     if segment.flags.contains(.rst) { return checkReset(segment) }
     if segment.flags.contains(.syn) { return checkSynchronize(segment) }
     guard let stackStart, guestStart != nil else { return ["a segment of no connection"] }
@@ -127,6 +132,12 @@ struct TCPWitness {
     faults += checkWindow(segment, scale: effectiveStackScale)
     faults += checkData(segment, at: segment.sequence - stackStart)
     return faults
+  }
+
+  /// A SYN-ACK, or a refusal, that acknowledges the guest's latest SYN: so there is another connection.
+  private mutating func beginSuccessor(_ segment: PlainTCP) {
+    guard let next = successor.first, let start = next.guestStart else { return }
+    if (1...max(next.received, 1)).contains(segment.acknowledgment - start) { self = next }
   }
 
   private mutating func checkSynchronize(_ segment: PlainTCP) -> [String] {

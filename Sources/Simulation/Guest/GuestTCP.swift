@@ -297,7 +297,7 @@ public final class GuestTCP {
 
   func timeout() {
     timeoutLength = min(timeoutLength * 2, .seconds(4))
-    if !isEstablished {
+    if !isEstablished || unacknowledged == 0 {
       transmit(isServer ? [.syn, .ack] : .syn, at: 0)
       return startTimer()
     }
@@ -317,6 +317,8 @@ public final class GuestTCP {
 
   /// Sends the first segment in flight again.
   private func retransmit() {
+    // The SYN has its own time.
+    guard unacknowledged > 0 else { return }
     retransmissions += 1
     let continued = max(next, highest)
     next = unacknowledged

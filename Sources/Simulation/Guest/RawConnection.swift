@@ -185,11 +185,16 @@ public final class RawConnection {
   /// How many segments no one has looked at.
   public var pendingCount: Int { inbox.count }
 
+  /// Takes the segments that have come and no one has looked at, without letting anything happen.
+  public func takeArrivals() -> [Segment] {
+    defer { inbox.removeAll() }
+    return inbox.map(\.segment)
+  }
+
   /// Takes all segments that no one has looked at.
   public func takeSegments() -> [Segment] {
     lab.settle()
-    defer { inbox.removeAll() }
-    return inbox.map(\.segment)
+    return takeArrivals()
   }
 }
 

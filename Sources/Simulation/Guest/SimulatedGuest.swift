@@ -24,6 +24,8 @@ public final class SimulatedGuest {
   public var answersARP = true
   /// Whether it keeps what it receives beyond TCP, for tests to look at.
   public var keepsFrames = true
+  /// Has the frames that the guest sends go out as what it makes of them.
+  public var mangler: ((LinkFrame) -> [LinkFrame])?
   /// Sees each frame that is meant for the guest, in the order in which they come, before anything is done with it.
   public var watcher: ((PlainFrame) -> Void)?
 
@@ -59,28 +61,39 @@ public final class SimulatedGuest {
   public func send(_ bytes: [UInt8]) { send(LinkFrame(bytes)) }
 
   /// Sends a frame with what it leaves to others.
-  public func send(_ frame: LinkFrame) { outbox.append(frame) }
+  public func send(_ frame: LinkFrame) {
+    guard let mangler else { return outbox.append(frame) }
+    outbox += mangler(frame)
+  }
 
   /// Sends a frame.
   public func send(_ frame: PlainFrame) { send(frame.encoded) }
 
   /// Sends a packet to the gateway's station.
-  public func send(_ packet: PlainIPv4) {
-    send(PlainFrame(destination: gatewayMAC, source: mac, .ipv4(packet)))
-  }
+  public func send(_ packet: PlainIPv4) { send(frame(packet)) }
 
   /// Sends a packet to the gateway's station, or to the group that it is for.
-  public func send(_ packet: PlainIPv6) {
-    let station = packet.destination.isMulticast ? packet.destination.groupStation : ipv6GatewayMAC
-    send(PlainFrame(destination: station, source: mac, .ipv6(packet)))
-  }
+  public func send(_ packet: PlainIPv6) { send(frame(packet)) }
 
   /// Sends a packet of the destination's family.
   public func send(_ payload: PlainPayload, from source: IPAddress, to destination: IPAddress) {
+    send(frame(payload, from: source, to: destination))
+  }
+
+  private func frame(_ packet: PlainIPv4) -> PlainFrame {
+    PlainFrame(destination: gatewayMAC, source: mac, .ipv4(packet))
+  }
+
+  private func frame(_ packet: PlainIPv6) -> PlainFrame {
+    let station = packet.destination.isMulticast ? packet.destination.groupStation : ipv6GatewayMAC
+    return PlainFrame(destination: station, source: mac, .ipv6(packet))
+  }
+
+  private func frame(_ payload: PlainPayload, from source: IPAddress, to destination: IPAddress) -> PlainFrame {
     if let source = source.ipv4, let destination = destination.ipv4 {
-      send(PlainIPv4(from: source, to: destination, payload))
+      frame(PlainIPv4(from: source, to: destination, payload))
     } else {
-      send(PlainIPv6(from: source.mapped, to: destination.mapped, payload))
+      frame(PlainIPv6(from: source.mapped, to: destination.mapped, payload))
     }
   }
 
@@ -89,11 +102,12 @@ public final class SimulatedGuest {
   public func send(
     _ payload: PlainPayload, from source: IPAddress, to destination: IPAddress, inSegmentsOf size: UInt16
   ) {
-    send(payload, from: source, to: destination)
     let isV4 = source.family == .ipv4
     let isTCP = payload.proto(in: source.family) == 6
-    outbox[outbox.count - 1].checksum = .partial(start: isV4 ? 34 : 54, offset: isTCP ? 16 : 6)
-    outbox[outbox.count - 1].segmentation = Segmentation(kind: !isTCP ? .udp : isV4 ? .tcp4 : .tcp6, size: size)
+    var frame = LinkFrame(frame(payload, from: source, to: destination).encoded)
+    frame.checksum = .partial(start: isV4 ? 34 : 54, offset: isTCP ? 16 : 6)
+    frame.segmentation = Segmentation(kind: !isTCP ? .udp : isV4 ? .tcp4 : .tcp6, size: size)
+    send(frame)
   }
 
   /// Its address in a family.

@@ -10,6 +10,13 @@ public struct Peer {
   /// Its connection.
   public let id: ConnectionID
 
+  /// Makes the far end of a connection whose near end is a loop's.
+  public init(lab: Lab, loop: Int = 0, id: ConnectionID) {
+    self.lab = lab
+    self.loop = loop
+    self.id = id
+  }
+
   /// Writes: as far as the host's socket has room at once, the rest as it gets some.
   public func write(_ bytes: [UInt8]) { lab[host: loop].peerWrites(bytes, on: id) }
   /// Writes text.
