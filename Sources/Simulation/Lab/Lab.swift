@@ -51,6 +51,8 @@ public final class Lab {
     public var offloads: LinkOffloads = []
     /// What the guest leaves to the stack: it merges the segments and datagrams that it sends together.
     public var guestOffloads: LinkOffloads = []
+    /// Whether guests lie of who has which address: who sends to any that they have named is right.
+    public var hasLiars = false
     /// How many loops serve the network. The link gives a frame to any of them, and some in a row to the same.
     public var loops = 1
     /// Whether what crosses the core's boundary is recorded; see `Lab.recordings`.
@@ -99,6 +101,8 @@ public final class Lab {
   private var ownProblems: [String] = []
   /// Sees every frame: those of the guest's as they come to the stack, and those to the guest as they leave it.
   public var frameWatcher: ((_ frame: [UInt8], _ isFromGuest: Bool, _ time: Instant) -> Void)?
+  /// What the stack has sent, where another judge is to see it.
+  private var emitted = EmittedFrames.shared == nil ? nil : EmittedFrameLog()
   /// Into how many each frame of the stack's was cut that stands for several.
   public private(set) var cutCounts: [Int] = []
   /// How many each frame of the guest's stands for that stands for several.
@@ -127,7 +131,7 @@ public final class Lab {
     for loop in 1..<max(options.loops, 1) { otherRecorded.append(makeCore(of: loop)) }
     link = Recorded(LabSink(), by: recorded.recorder)
     guest = SimulatedGuest(settings: options.settings)
-    checker = FrameChecker(settings: options.settings)
+    checker = FrameChecker(settings: options.settings, hasLiars: options.hasLiars)
     sink.maximumSlots = options.maximumSlots
     guest.now = now
     attachLink()
@@ -147,6 +151,10 @@ public final class Lab {
 
   /// Has the link's recorder be that of a loop, which is to be called.
   private func attend(_ loop: Int) { link.recorder = self[recorded: loop].recorder }
+
+  deinit {
+    if let emitted, let file = EmittedFrames.shared { emitted.write(to: file) }
+  }
 
   /// The world outside.
   public var host: SimulatedHost {
@@ -330,6 +338,7 @@ public final class Lab {
 
   private func carry(_ bytes: [UInt8]) {
     checker.sent(bytes, at: now)
+    emitted?.append(bytes, at: now)
     output.add(UInt64(bitPattern: now.nanoseconds))
     output.add(bytes)
     record(bytes, isFromGuest: false)
