@@ -77,6 +77,11 @@ let package = Package(
       swiftSettings: settings),
 
     .executableTarget(name: "LabScenarios", dependencies: ["Simulation"], swiftSettings: settings),
+    .target(
+      name: "FuzzTargets",
+      dependencies: [
+        "Primitives", "Buffers", "Wire", "Netstack", "Simulation", "LinuxSystem", "Links", "Configuration", "Runtime",
+      ], path: "Tests/Fuzz/Targets", swiftSettings: settings),
 
     .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: settings),
     .testTarget(name: "BuffersTests", dependencies: ["Primitives", "Buffers"], swiftSettings: settings),
@@ -112,6 +117,7 @@ let package = Package(
         "Netstack", "Primitives", "Simulation", "Recording",
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
+    .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets"], swiftSettings: settings),
     .testTarget(
       name: "ReplayTests",
       dependencies: ["Capture", "Simulation", "Runtime", "Configuration", "Netstack", "Primitives"],
@@ -122,3 +128,11 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// What libFuzzer is linked with (Scripts/fuzz): it has the program's entry, so that no other build can have it.
+if Context.environment["CULVERT_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "Fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz/Driver",
+      swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))
+}

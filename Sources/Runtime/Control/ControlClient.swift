@@ -1,8 +1,8 @@
-import LinuxSystem
+package import LinuxSystem
 import Primitives
 
 /// One conversation on a control socket, as far as it has come.
-final class ControlClient {
+package final class ControlClient {
   /// What is waited for.
   var watched = Events.readable
   /// When the conversation ends if nothing happens.
@@ -17,7 +17,7 @@ final class ControlClient {
   /// Whether nothing more will come, or be read.
   private var isEnding = false
 
-  init(_ socket: consuming Socket) { self.socket = socket }
+  package init(_ socket: consuming Socket) { self.socket = socket }
 
   /// The socket's number.
   var number: Int32 { socket.rawValue }
@@ -34,7 +34,7 @@ final class ControlClient {
 
   /// Reads, answers and writes as far as the socket lets it.
   /// - Returns: what is to be waited for, nil at the conversation's end.
-  func advance(_ answer: ([UInt8]) -> [UInt8]) throws(SystemError) -> Events? {
+  package func advance(_ answer: ([UInt8]) -> [UInt8]) throws(SystemError) -> Events? {
     while true {
       guard try flush() else { return .writable }
       if let line = takeLine() {

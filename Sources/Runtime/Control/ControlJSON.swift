@@ -3,7 +3,7 @@ import Foundation
 /// Requests and answers as lines of JSON.
 public enum ControlJSON {
   /// Reads a request.
-  static func request(_ line: [UInt8]) throws(ControlFailure) -> ControlRequest {
+  package static func request(_ line: [UInt8]) throws(ControlFailure) -> ControlRequest {
     do {
       return try JSONDecoder().decode(ControlRequest.self, from: Data(line))
     } catch let error as DecodingError {
@@ -19,12 +19,12 @@ public enum ControlJSON {
   }
 
   /// An answer that holds an error.
-  static func line(_ failure: ControlFailure, id: ControlID?) -> [UInt8] {
+  package static func line(_ failure: ControlFailure, id: ControlID?) -> [UInt8] {
     encoded(ControlAnswer<String>(id: id, error: failure))
   }
 
   /// A request as a line.
-  static func line(_ request: ControlRequest) -> [UInt8] { encoded(request) }
+  package static func line(_ request: ControlRequest) -> [UInt8] { encoded(request) }
 
   /// Reads the result of an answer, or throws its error.
   static func result<Result: Codable>(of line: [UInt8], as type: Result.Type) throws(ControlFailure) -> Result {

@@ -47,7 +47,7 @@ public struct ConfigurationFile: Sendable {
   }
 
   /// Reads a text; `path` is what errors call it.
-  init(text: String, path: String) throws(ConfigurationError) {
+  package init(text: String, path: String) throws(ConfigurationError) {
     let table: TOMLTable
     do {
       table = try TOMLTable(string: text)

@@ -1,13 +1,13 @@
 import Foundation
 import LinuxSystem
-import Netstack
-import Primitives
+package import Netstack
+package import Primitives
 
 /// The file that keeps a network's DHCP leases from one run to the next (`--lease-file`).
 ///
 /// It is written whole, in the place of the one before, when a lease has changed: at once, but not twice within a
 /// second. `Sources/README.md` has its format.
-struct LeaseFile {
+package struct LeaseFile {
   /// Where it is.
   let path: String
   /// When it is to be written; `.never` while it holds what there is.
@@ -89,7 +89,7 @@ extension LeaseFile {
   private static var latestEnd: Int64 { 253_402_300_799 }
 
   /// The text of the file; `now` and `wallClock` are the same moment.
-  static func text(of leases: [DHCPLease], at now: Instant, wallClock: Int64) -> String {
+  package static func text(of leases: [DHCPLease], at now: Instant, wallClock: Int64) -> String {
     let lines = leases.map { lease in
       let seconds = ((lease.expiry - now).nanoseconds + 999_999_999) / 1_000_000_000
       return ControlJSON.text(
@@ -102,7 +102,7 @@ extension LeaseFile {
   }
 
   /// The leases in the file's text. One that is empty has none.
-  static func leases(
+  package static func leases(
     in text: String, path: String, at now: Instant, wallClock: Int64
   ) throws(ServiceError) -> [DHCPLease] {
     var leases: [DHCPLease] = []

@@ -1,12 +1,12 @@
-public import Configuration
+package import Configuration
 import HostSockets
-public import Netstack
+package import Netstack
 
 // Options as the parts of a network take them.
 
 extension NetworkSettings {
   /// The settings of a checked network; what is behind forwards is left out.
-  public init(_ network: VirtualNetwork) {
+  package init(_ network: VirtualNetwork) {
     self.init()
     isIPv4Enabled = network.ipv4 != nil
     if let ipv4 = network.ipv4 {

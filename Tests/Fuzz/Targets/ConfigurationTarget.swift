@@ -1,0 +1,116 @@
+import Configuration
+import Netstack
+import Primitives
+import Runtime
+import Simulation
+
+/// Any bytes as something that an operator or the host has written: it is understood, or refused in one line. A network
+/// that is understood serves a guest. The first byte chooses what it is.
+enum ConfigurationTarget {
+  private static let texts: [@Sendable (String) -> [String]] = [
+    file, userNetwork, command, RuleChecks.check, link, leases, resolvers, options,
+  ]
+
+  static func run(_ bytes: [UInt8]) -> [String] {
+    var input = FuzzInput(bytes)
+    let check = input.choice(of: texts)
+    return check(String(decoding: input.rest(), as: UTF8.self))
+  }
+
+  /// Runs `body`; a mistake must be told in one line.
+  private static func attempt(_ body: () throws(ConfigurationError) -> [String]) -> [String] {
+    do throws(ConfigurationError) {
+      return try body()
+    } catch {
+      return error.message.isEmpty ? ["a mistake is told without a word"] : []
+    }
+  }
+
+  // MARK: Networks
+
+  private static func file(_ text: String) -> [String] {
+    attempt { () throws(ConfigurationError) in
+      let file = try ConfigurationFile(text: text, path: "file")
+      return file.links.flatMap(link) + serve(try VirtualNetwork(file.network))
+    }
+  }
+
+  private static func userNetwork(_ text: String) -> [String] {
+    attempt { () throws(ConfigurationError) in serve(try VirtualNetwork(try NetworkOptions(user: text))) }
+  }
+
+  /// Options by their names, in lines of name and value.
+  private static func options(_ text: String) -> [String] {
+    attempt { () throws(ConfigurationError) in
+      var options = NetworkOptions()
+      for line in text.split(separator: "\n") {
+        let words = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        try options.take(words[0], words.count > 1 ? words[1] : "", path: words[0])
+      }
+      return serve(try VirtualNetwork(options))
+    }
+  }
+
+  /// A guest asks for its addresses, and hears the router.
+  private static func serve(_ network: VirtualNetwork) -> [String] {
+    _ = network.namesOfSettings(unlike: network)
+    var options = Lab.Options()
+    options.settings = NetworkSettings(network)
+    (options.settings.maximumFlows, options.settings.maximumUDPFlows) = (16, 8)
+    let lab = Lab(options)
+    lab.guest.sendDHCP(type: 1, options: [55, 8, 1, 3, 6, 15, 26, 66, 119, 121])
+    lab.guest.send(PlainDiscovery(type: 133), to: IPv6Address(high: 0xff02 << 48, low: 2))
+    let identifier: [UInt8] = [0, 1, 0, 4, 0, 3, 0, 1]
+    let solicitation: [UInt8] = [1, 0, 0, 1] + identifier + [0, 3, 0, 12] + [UInt8](repeating: 0, count: 12)
+    let wish: [UInt8] = [0, 6, 0, 8, 0, 23, 0, 24, 0, 59, 0, 60]
+    let datagram = PlainUDP(sourcePort: 546, destinationPort: 547, payload: solicitation + wish)
+    let servers = IPAddress(IPv6Address(high: 0xff02 << 48, low: 0x1_0002))
+    lab.guest.send(.udp(datagram), from: IPAddress(lab.guest.ipv6LinkLocal), to: servers)
+    lab.advance(by: .seconds(5))
+    return FuzzLab.report(lab.problems, of: lab)
+  }
+
+  /// The words of a command that starts QEMU, one a line.
+  private static func command(_ text: String) -> [String] {
+    attempt { () throws(ConfigurationError) in
+      let words = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+      let command = try QEMUCommandLine(words)
+      _ = (command.program, command.daemonizes)
+      let attachment = try command.attachment()
+      let descriptors = [Int32](repeating: 9, count: attachment.networks.count)
+      return attachment.words(descriptors: descriptors).isEmpty ? ["a command of no words"] : []
+    }
+  }
+
+  // MARK: Places
+
+  private static func link(_ text: String) -> [String] {
+    let links = attempt { () throws(ConfigurationError) in
+      let link = try LinkAddress(text)
+      _ = link.qemuOptions()
+      return try LinkAddress(link.description) == link ? [] : ["'\(text)', written as '\(link)', became another"]
+    }
+    return links
+      + attempt { () throws(ConfigurationError) in
+        let address = try ControlAddress(text)
+        return try ControlAddress(address.description) == address ? [] : ["'\(text)' became '\(address)'"]
+      }
+  }
+
+  /// A file of leases: what is read is written as the same.
+  private static func leases(_ text: String) -> [String] {
+    let (now, wallClock) = (Instant(nanoseconds: 1_000_000_000), Int64(1_790_000_000))
+    do throws(ServiceError) {
+      let leases = try LeaseFile.leases(in: text, path: "file", at: now, wallClock: wallClock)
+      let written = LeaseFile.text(of: leases, at: now, wallClock: wallClock)
+      let again = try LeaseFile.leases(in: written, path: "file", at: now, wallClock: wallClock)
+      return leases == again ? [] : ["\(leases) became \(again)"]
+    } catch {
+      return error.description.contains("\n") ? ["a mistake is told in several lines"] : []
+    }
+  }
+
+  private static func resolvers(_ text: String) -> [String] {
+    ResolverConfiguration(text).servers.isEmpty ? ["no resolver at all"] : []
+  }
+}
