@@ -1,8 +1,8 @@
 // libpcap, loaded when it is first used, and of the C library what a stream of a capture's bytes needs and Swift's Glibc
 // module leaves out.
 //
-// Loaded, not linked: Debian's brings a dozen libraries with it, which would cost every instance five megabytes. Each
-// function here is that of libpcap without the `c` of its name, and may be called once `cpcap_load` has succeeded.
+// Loaded, not linked: Debian's brings eight libraries with it, which would cost every instance more than a megabyte, and
+// an instance that captures nothing needs none of them. Each function here is that of libpcap without the `c` of its name, and may be called once `cpcap_load` has succeeded.
 
 #ifndef CPCAP_H
 #define CPCAP_H

@@ -34,16 +34,21 @@ struct CaptureOutput: ~Copyable {
       if plan.options.splitsSegments, let segmentation = head.segmentation,
         let segments = SuperSegment(bytes.span, segmentation)
       {
-        return try write(segments, of: bytes.span)
+        return try write(segments, of: bytes.span, head.direction)
       }
       if case .partial(let start, let offset) = head.checksum {
         bytes.completeChecksum(start: Int(start), offset: Int(offset))
       }
     }
-    try write(bytes.span, originalLength: Int(head.originalLength))
+    let record = CaptureRecord(
+      time: lastTime, originalLength: Int(head.originalLength), direction: head.direction)
+    guard plan.wants(bytes.span, originalLength: record.originalLength) else { return }
+    try files.append(record, bytes.span)
   }
 
-  private mutating func write(_ segments: SuperSegment, of frame: Span<UInt8>) throws(CaptureError) {
+  private mutating func write(
+    _ segments: SuperSegment, of frame: Span<UInt8>, _ direction: CaptureDirection
+  ) throws(CaptureError) {
     // Taken out: a span of it would count as a use of all of `self`.
     var segment: [UInt8] = []
     swap(&segment, &self.segment)
@@ -51,12 +56,8 @@ struct CaptureOutput: ~Copyable {
     for number in 0..<segments.segmentCount {
       segments.write(number, of: frame, to: &segment)
       guard plan.wants(segment.span, originalLength: segment.count) else { continue }
-      try files.append(CaptureRecord(time: lastTime, originalLength: segment.count), segment.span)
+      let record = CaptureRecord(time: lastTime, originalLength: segment.count, direction: direction)
+      try files.append(record, segment.span)
     }
-  }
-
-  private mutating func write(_ bytes: Span<UInt8>, originalLength: Int) throws(CaptureError) {
-    guard plan.wants(bytes, originalLength: originalLength) else { return }
-    try files.append(CaptureRecord(time: lastTime, originalLength: originalLength), bytes)
   }
 }
