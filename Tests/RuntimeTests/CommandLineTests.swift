@@ -43,6 +43,11 @@ struct CommandLineTests {
     ),
     (["run", "--", "qemu-system-x86_64", "-netdev", "tap,id=net0"], "--netdev-id"),
     (["run", "--queues", "2", "--", "qemu-system-x86_64"], "the link of 'run' has one queue; leave --queues out"),
+    (["serve", "--record-limit", "5MB", "unix:/tmp/x"], "record-limit: nothing is recorded; give 'record' as well"),
+    (["serve", "--record-redact", "unix:/tmp/x"], "record-redact: nothing is recorded; give 'record' as well"),
+    (["serve", "--record", "/proc/x", "unix:/tmp/culvert-x"], "record '/proc/x': "),
+    (["replay", "/proc/self"], "'/proc/self': there is no recording in it"),
+    (["replay", "/nonexistent/x.recording"], "'/nonexistent/x.recording': No such file or directory"),
     (["serve", "--queues", "17", "tap:tap0"], "queues: '17' is out of range; give 1 to 16"),
     (["check", "--queues", "2", "tap:tap0", "unix:s"], "queues: unix:s has one queue; give tap:NAME or netns:PLACE"),
   ])

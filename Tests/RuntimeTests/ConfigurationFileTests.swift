@@ -30,6 +30,12 @@ struct ConfigurationFileTests {
     #expect(file.leaseFile == "/var/lib/culvert/leases")
   }
 
+  @Test func `what is recorded may stand in a file`() throws {
+    let file = try ConfigurationFile(
+      text: "record = \"/var/tmp/r\"\nrecord-limit = \"2GB\"\nrecord-redact = true", path: "net.toml")
+    #expect(file.record == "/var/tmp/r" && file.recordLimit == 2_000_000_000 && file.recordRedact == true)
+  }
+
   @Test(arguments: NetworkOptions.names)
   func `every option may stand in a file`(name: String) throws {
     let value = name.hasSuffix("len") || name == "mtu" ? "64" : "true"
@@ -48,6 +54,7 @@ struct ConfigurationFileTests {
     ("busy-poll = 1001", "f: busy-poll: '1001' is out of range; give 0 to 1000 microseconds"),
     ("[network]\nnet = \"10.0.0.0/8\"", "f: network: a table is not wanted here"),
     ("hostfwd = [[\"a\"]]", "f: hostfwd: an array in an array means nothing here"),
+    ("record-limit = \"much\"", "f: record-limit: 'much' is not a size, as 250MB, from 1MB on"),
     ("samba = \"/srv\"", "f: samba: there is no such option"),
   ])
   func `a mistake is told with the file and the option`(text: String, start: String) {

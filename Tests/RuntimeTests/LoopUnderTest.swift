@@ -5,6 +5,7 @@ import LinuxSystem
 import Logging
 import Netstack
 import Primitives
+import Recording
 import Testing
 
 @testable import Runtime
@@ -115,4 +116,7 @@ final class LoopUnderTest {
   func followResolvers(of path: String) throws { try network[0].followHostResolvers(path: path) }
 
   func run() throws -> LoopEnd { try network.run() }
+
+  /// Ends the recordings of all loops, as their ends do.
+  func finishRecordings() { for index in guests.indices { network[index].recording?.finish() } }
 }

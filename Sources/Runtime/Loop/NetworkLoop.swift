@@ -29,7 +29,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
   /// Its links.
   var links: Recorded<LinkSet>
   /// What is recorded of the network, if anything is.
-  private let recording: LoopRecording?
+  let recording: LoopRecording?
   /// The child whose end is this loop's end.
   var child: Child?
   /// The sockets of the child's namespace, where it has one: what it has sent is delivered though it has ended.

@@ -1,0 +1,95 @@
+import Foundation
+import LinuxSystem
+import Primitives
+import Testing
+
+extension SystemTests {
+  /// What happened to a guest, recorded, and run again by somebody without any privilege.
+  @Suite(.serialized, Requirement.installed("curl", "setpriv"))
+  struct RecordTests {
+    /// How many bytes the guest fetches.
+    private static let byteCount = 100_000_000
+
+    /// Boots a guest behind a culvert that records to `folder`, has it fetch bytes and say some, and ends it.
+    /// - Returns: how long that took, in seconds, and the log.
+    private func record(
+      to folder: String, _ options: [String] = [], content: [UInt8]
+    ) throws -> (seconds: Double, log: String) {
+      let uploads = try ScratchFolder()
+      let http = try HTTPServer(content: content, uploads: uploads, crowd: 1)
+      let culvert = try Culvert(["--record", folder] + options)
+      let took = try seconds {
+        let guest = try Guest(network: culvert.network)
+        let count = try guest.output(
+          of: "curl --silent --show-error http://10.0.2.2:\(http.port)/content | wc -c", seconds: 180)
+        #expect(count == "\(content.count)")
+        try guest.output(of: "echo 'the password is swordfish' | curl --silent -T - http://10.0.2.2:\(http.port)/up")
+      }
+      #expect(try culvert.stop().exit == .status(0))
+      return (took.seconds, culvert.log)
+    }
+
+    /// Replays what is in `folder`, as nobody and in another place; returns what was said, and how long it took.
+    private func replay(_ folder: String) throws -> (text: String, seconds: Double) {
+      let copy = try ScratchFolder()
+      for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name.hasSuffix(".recording") {
+        try FileManager.default.copyItem(atPath: "\(folder)/\(name)", toPath: copy[name])
+        try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: copy[name])
+      }
+      let program = try copyOfCulvert(in: copy)
+      let replayed = try seconds {
+        try Program.run(
+          "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", program, "replay",
+          copy.path, seconds: 120)
+      }
+      return (replayed.result, replayed.seconds)
+    }
+
+    /// The program where everybody may run it.
+    private func copyOfCulvert(in folder: ScratchFolder) throws -> String {
+      try FileManager.default.copyItem(atPath: Requirement.culvertPath, toPath: folder["culvert"])
+      try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder["culvert"])
+      return folder["culvert"]
+    }
+
+    @Test func `a boot and 100 MB are replayed without root, the same in a fraction of the time`() throws {
+      let folder = try ScratchFolder()
+      let content = (0..<Self.byteCount).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 11) }
+      let recorded = try record(to: folder["r"], content: content)
+      let replayed = try replay(folder["r"])
+      print("recorded in \(recorded.seconds) s, replayed in \(replayed.seconds) s: \(replayed.text)")
+      #expect(replayed.text.contains("identical: ") && replayed.text.contains("it ends with the network"))
+      #expect(replayed.seconds < recorded.seconds / 2)
+      // Beside it, the frames themselves.
+      #expect(FileManager.default.fileExists(atPath: folder["r/net0.pcap"]))
+    }
+
+    @Test func `a recording without payload has none, and is replayed all the same`() throws {
+      let folder = try ScratchFolder()
+      let content = Array(String(repeating: "the password is swordfish\n", count: 20_000).utf8)
+      _ = try record(to: folder["r"], ["--record-redact"], content: content)
+      let bytes = try Data(contentsOf: URL(filePath: folder["r/net0-loop0.recording"]))
+      #expect(bytes.range(of: Data("swordfish".utf8)) == nil)
+      #expect(try replay(folder["r"]).text.contains("identical: "))
+      #expect(!FileManager.default.fileExists(atPath: folder["r/net0.pcap"]))
+    }
+
+    @Test func `a full disk ends the recording and nothing else, and what is there is replayed`() throws {
+      let folder = try ScratchFolder()
+      let disk = folder["disk"]
+      try FileManager.default.createDirectory(atPath: disk, withIntermediateDirectories: false)
+      try Program.run("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk)
+      var isMounted = true
+      defer { if isMounted { Issue.record("the disk of the test is still mounted at \(disk)") } }
+      let content = [UInt8](repeating: 7, count: 8_000_000)
+      let recorded = try record(to: "\(disk)/r", content: content)
+      #expect(
+        recorded.log.contains("net0-loop0.recording': No space left on device; the recording ends there, the network"),
+        "\(recorded.log)")
+      let text = try replay("\(disk)/r").text
+      #expect(text.contains("identical: ") && text.contains("it breaks off"), "\(text)")
+      try Program.run("umount", disk)
+      isMounted = false
+    }
+  }
+}
