@@ -1,5 +1,6 @@
 import Configuration
 import LinuxSystem
+import Logging
 import Netstack
 import Primitives
 import Recording
