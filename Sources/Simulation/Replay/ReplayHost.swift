@@ -43,10 +43,10 @@ public struct ReplayHost: HostNetwork, ~Copyable {
 
   /// Whether a flow has changed.
   @inline(__always)
-  var hasEvents: Bool { !ready.isEmpty || !reported.isEmpty }
+  public var hasEvents: Bool { !ready.isEmpty || !reported.isEmpty }
 
   /// Takes the flow that has changed first, with all that it is ready for now; nil where there is none.
-  mutating func takeEvent() -> (FlowID, HostReadiness)? {
+  public mutating func takeEvent() -> (FlowID, HostReadiness)? {
     while hasEvents {
       if reported.isEmpty {
         // The first shall be the last, from where it is taken without moving the others.
