@@ -53,6 +53,7 @@ struct ConfigurationFileTests {
     ("queues = 0", "f: queues: '0' is out of range; give 1 to 16"),
     ("busy-poll = 1001", "f: busy-poll: '1001' is out of range; give 0 to 1000 microseconds"),
     ("[network]\nnet = \"10.0.0.0/8\"", "f: network: a table is not wanted here"),
+    ("ipv4 = true\n[=]", "f:2: '[' begins a table"), ("[[ [a]]", "f:1: '[' begins a table"), ("[", "f:1: '[' begins a"),
     ("hostfwd = [[\"a\"]]", "f: hostfwd: an array in an array means nothing here"),
     ("record-limit = \"much\"", "f: record-limit: 'much' is not a size, as 250MB, from 1MB on"),
     ("samba = \"/srv\"", "f: samba: there is no such option"),
