@@ -42,11 +42,11 @@ extension FrameChecker {
     guard settings.ipv6Prefix.contains(packet.destination) || packet.destination.isLinkLocal else {
       return ["a packet to \(packet.destination), which is no guest's address"]
     }
+    if isStation(frame.destination, of: IPAddress(packet.destination)) { return [] }
     guard let station = stations[IPAddress(packet.destination)] else {
       return ["a packet to \(packet.destination), never heard of"]
     }
-    return isStation(frame.destination, of: IPAddress(packet.destination))
-      ? [] : ["a packet for \(station) in a frame to \(frame.destination)"]
+    return ["a packet for \(station) in a frame to \(frame.destination)"]
   }
 
   /// RFC 4861 section 4: what a router may say, and how.

@@ -18,8 +18,8 @@ public struct FrameChecker {
   var knownMTU: [MACAddress: Int] = [:]
   /// Who uses which address.
   var stations: [IPAddress: MACAddress] = [:]
-  /// All who have ever been said to use an address, where not everything is true that guests say.
-  private var claims: [IPAddress: Set<MACAddress>]?
+  /// All stations that were ever heard of, where not everything is true that guests say.
+  private var claims: Set<MACAddress>?
   private var witnesses: [FlowPair: TCPWitness] = [:]
   private var fragments: [FragmentKey: [PlainIPv4]] = [:]
   var fragmentsV6: [FragmentKey: [PlainIPv6]] = [:]
@@ -51,17 +51,18 @@ public struct FrameChecker {
 
   /// Makes a checker of a stack with these settings.
   ///
-  /// Where there are liars the stack need not believe what the checker does: a frame may go to any station that has
-  /// been said to have the address.
+  /// Where there are liars the stack need not believe what the checker does, of frames either that the checker cannot
+  /// read to their end: a packet may go to any station that was heard of.
   public init(settings: NetworkSettings, hasLiars: Bool = false) {
     self.settings = settings
-    if hasLiars { claims = [:] }
+    if hasLiars { claims = [] }
   }
 
   // MARK: From the guest
 
   /// The stack receives a frame.
   mutating func received(_ bytes: [UInt8]) {
+    if claims != nil && bytes.count >= 12 { claims?.insert(MACAddress(bytes.span, at: 6)) }
     // What does not decode is nothing that the stack may act upon, but for telling the sender.
     guard let frame = try? PlainFrame(decoding: bytes, strictly: false) else { return noteUndecodable(bytes) }
     switch frame.body {
@@ -166,12 +167,12 @@ public struct FrameChecker {
   private mutating func learn(_ address: IPAddress, at hardware: MACAddress) {
     guard !address.isAny else { return }
     stations[address] = hardware
-    claims?[address, default: []].insert(hardware)
+    claims?.insert(hardware)
   }
 
   /// Whether a frame for `address` may go to `hardware`.
   func isStation(_ hardware: MACAddress, of address: IPAddress) -> Bool {
-    stations[address] == hardware || claims?[address]?.contains(hardware) == true
+    stations[address] == hardware || claims?.contains(hardware) == true
   }
 
   private mutating func raiseMTU(of hardware: MACAddress, to length: Int) {
@@ -256,11 +257,11 @@ public struct FrameChecker {
     guard settings.ipv4Prefix.contains(packet.destination) else {
       return ["a packet to \(packet.destination), which is no guest's address"]
     }
+    if isStation(frame.destination, of: IPAddress(packet.destination)) { return [] }
     guard let station = stations[IPAddress(packet.destination)] else {
       return ["a packet to \(packet.destination), never heard of"]
     }
-    return isStation(frame.destination, of: IPAddress(packet.destination))
-      ? [] : ["a packet for \(station) in a frame to \(frame.destination)"]
+    return ["a packet for \(station) in a frame to \(frame.destination)"]
   }
 
   private func mayBeSource(_ address: IPv4Address) -> Bool {

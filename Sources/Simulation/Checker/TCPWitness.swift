@@ -226,6 +226,8 @@ struct TCPWitness {
     let edge = segment.acknowledgment + Int(segment.window) << Int(scale)
     defer { windowEdge = SequenceNumber.later(windowEdge ?? edge, edge) }
     guard let windowEdge, windowEdge - edge >= 1 << Int(scale) else { return [] }
+    // More than this no SYN can say, even if an acknowledgment has said more before it is repeated.
+    if segment.flags.contains(.syn) && segment.window == .max { return [] }
     return ["the window's edge moves back by \(windowEdge - edge)"]
   }
 
