@@ -15,8 +15,7 @@ struct TemporaryFolder: ~Copyable {
 
   deinit {
     do {
-      for name in try FileSystem.names(in: path) { try FileSystem.unlink("\(path)/\(name)") }
-      _ = try ChildProcess(["rmdir", path])
+      _ = try ChildProcess(["rm", "-rf", path]).waitUntilExit()
     } catch {
       Issue.record("\(error)")
     }

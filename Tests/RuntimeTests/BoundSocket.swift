@@ -24,6 +24,13 @@ func boundUDP() throws -> (BoundSocket, UInt16) {
   return (socket, socket.port)
 }
 
+/// Whether a datagram was there.
+func receive(on socket: BoundSocket) throws -> Bool {
+  var bytes = [UInt8](repeating: 0, count: 64)
+  var span = bytes.mutableSpan
+  return try Socket.receive(into: &span, on: socket.rawValue) != nil
+}
+
 /// The first of `count` ports of the loopback in a row, of TCP and UDP both, that were free a moment ago.
 func freePorts(_ count: UInt16) throws -> UInt16 {
   while true {

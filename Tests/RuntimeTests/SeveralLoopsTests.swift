@@ -143,11 +143,4 @@ struct SeveralLoopsTests {
       try forwards(#"{"version":1,"method":"remove-forward","params":{"rule":"tcp:127.0.0.1:\#(port)"}}"#) == [all[0]])
     #expect(try forwards(#"{"version":1,"method":"forwards"}"#).sorted() == Array(all[1...]).sorted())
   }
-
-  /// Whether a datagram was there.
-  private func receive(on socket: BoundSocket) throws -> Bool {
-    var bytes = [UInt8](repeating: 0, count: 64)
-    var span = bytes.mutableSpan
-    return try Socket.receive(into: &span, on: socket.rawValue) != nil
-  }
 }
