@@ -36,7 +36,8 @@ let package = Package(
       name: "Recording", dependencies: ["Primitives", "Buffers", "Wire", "Netstack"], exclude: ["README.md"],
       swiftSettings: settings),
     .target(
-      name: "Simulation", dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Capture", "Recording"],
+      name: "Simulation",
+      dependencies: ["Primitives", "Buffers", "Wire", "Netstack", "Capture", "Recording", "LinuxSystem"],
       swiftSettings: settings),
 
     // The edge: Linux.

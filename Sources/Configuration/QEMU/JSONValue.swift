@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 
 /// A value of JSON (RFC 8259).
 enum JSONValue: Hashable {

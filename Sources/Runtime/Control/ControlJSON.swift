@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 
 /// Requests and answers as lines of JSON.
 public enum ControlJSON {

@@ -153,7 +153,7 @@ public final class Lab {
   private func attend(_ loop: Int) { link.recorder = self[recorded: loop].recorder }
 
   deinit {
-    if let emitted, let file = EmittedFrames.shared { emitted.write(to: file) }
+    if let emitted, let file = EmittedFrames.shared { file.write(emitted) }
   }
 
   /// The world outside.
