@@ -5,10 +5,11 @@ public struct ConfigurationError: Error, Hashable, Sendable {
   /// What is wrong, and what to do about it.
   public let message: String
 
-  /// Makes an error of its parts.
+  /// Makes an error of its parts. An operator's words may be in them: whatever would not stand as itself in one line is
+  /// escaped.
   public init(_ path: String, _ message: String) {
-    self.path = path
-    self.message = message
+    self.path = path.printable
+    self.message = message.printable
   }
 }
 

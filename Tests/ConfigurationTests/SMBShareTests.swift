@@ -28,7 +28,7 @@ struct SMBShareTests {
     ("ipv4=off,smb=/srv", "smb: the server has an address of IPv4, which is disabled"),
     ("smb=", "smb: '' is not a folder whose name Samba takes"),
     ("smb=/srv/%u", "smb: '/srv/%u' is not a folder whose name Samba takes"),
-    ("smb=/srv\npath = /", "smb: '/srv\npath = /' is not a folder whose name Samba takes"),
+    ("smb=/srv\npath = /", "smb: '/srv\\u{a}path = /' is not a folder whose name Samba takes"),
   ])
   func `what cannot be is told in QEMU's words, as far as it has any`(text: String, message: String) {
     let error = #expect(throws: ConfigurationError.self) { try Self.share(text) }

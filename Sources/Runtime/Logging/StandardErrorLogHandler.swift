@@ -1,3 +1,4 @@
+import Configuration
 import LinuxSystem
 import Logging
 import Primitives
@@ -47,22 +48,5 @@ struct StandardErrorLogHandler: LogHandler {
       }
     let network = metadata[Self.networkKey].map { "\($0): ".printable } ?? ""
     write("culvert: \(prefix)\(network)\(event.message.description.printable)\n")
-  }
-}
-
-extension String {
-  /// The text with everything escaped that would not stand as itself in one line: control characters, line
-  /// separators, and marks that change the direction of writing.
-  var printable: String {
-    guard !utf8.allSatisfy({ (0x20...0x7e).contains($0) }) else { return self }
-    var result = ""
-    for scalar in unicodeScalars {
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
-        result += "\\u{\(String(scalar.value, radix: 16))}"
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result
   }
 }

@@ -48,7 +48,7 @@ public struct ConfigurationFile: Sendable {
 
   /// Reads a text; `path` is what errors call it.
   package init(text: String, path: String) throws(ConfigurationError) {
-    try Self.checkTables(text, path)
+    try ConfigurationSyntax.check(text, path: path)
     let table: TOMLTable
     do {
       table = try TOMLTable(string: text)
@@ -62,33 +62,6 @@ public struct ConfigurationFile: Sendable {
       for value in try Self.values(of: table[name], "\(path): \(name)") {
         try take(name, value, path: "\(path): \(name)")
       }
-    }
-  }
-
-  /// Refuses the beginning of a table that has no name, at which the library would end the process.
-  private static func checkTables(_ text: String, _ path: String) throws(ConfigurationError) {
-    let lines = text.utf8.split(omittingEmptySubsequences: false) { (0x0a...0x0d).contains($0) }
-    for line in lines {
-      let content = line.drop { $0 > 0x7f || $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
-      guard content.first == UInt8(ascii: "[") else { continue }
-      var name = content.dropFirst()
-      if name.first == UInt8(ascii: "[") { name = name.dropFirst() }
-      name = name.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
-      guard let first = name.first, isNameStart(first) else {
-        let number = text.utf8[..<line.startIndex].count { $0 == UInt8(ascii: "\n") } + 1
-        throw ConfigurationError("\(path):\(number)", "'[' begins a table, which options do not stand in")
-      }
-    }
-  }
-
-  /// Whether a key may begin with a byte (TOML 1.0: letters, digits, `_`, `-`, or in quotes).
-  private static func isNameStart(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"), UInt8(ascii: "\""),
-      UInt8(ascii: "'"):
-      true
-    default: false
     }
   }
 

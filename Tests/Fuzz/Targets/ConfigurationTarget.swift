@@ -8,7 +8,7 @@ import Simulation
 /// that is understood serves a guest. The first byte chooses what it is.
 enum ConfigurationTarget {
   private static let texts: [@Sendable (String) -> [String]] = [
-    file, userNetwork, command, RuleChecks.check, link, leases, resolvers, options,
+    file, userNetwork, command, RuleChecks.check, link, leases, resolvers, options, script,
   ]
 
   static func run(_ bytes: [UInt8]) -> [String] {
@@ -22,7 +22,8 @@ enum ConfigurationTarget {
     do throws(ConfigurationError) {
       return try body()
     } catch {
-      return error.message.isEmpty ? ["a mistake is told without a word"] : []
+      if error.message.isEmpty { return ["a mistake is told without a word"] }
+      return error.description.contains(where: \.isNewline) ? ["'\(error)' is not one line"] : []
     }
   }
 
@@ -112,5 +113,15 @@ enum ConfigurationTarget {
 
   private static func resolvers(_ text: String) -> [String] {
     ResolverConfiguration(text).servers.isEmpty ? ["no resolver at all"] : []
+  }
+
+  /// What the world of a replay does.
+  private static func script(_ text: String) -> [String] {
+    do throws(ReplayScriptError) {
+      _ = try ReplayBehavior(script: text)
+      return []
+    } catch {
+      return error.description.contains(where: \.isNewline) ? ["'\(error)' is not one line"] : []
+    }
   }
 }

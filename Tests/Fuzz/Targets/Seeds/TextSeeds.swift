@@ -51,6 +51,7 @@ extension ConfigurationTarget {
       ),
       (6, "# a comment\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nsearch example.org\n"),
       (7, "net=192.168.7.0/29\nlease=52:54:00:12:34:56=192.168.7.4,web\nroute=10.0.0.0/8,192.168.7.3\nmtu=1500\n"),
+      (8, "# a\ntcp 80 receive 1 send \"a\\x41\\n\" send 9 close\ntcp * refuse\nudp 53 answer \"b\"\nicmp * echo\n"),
       (7, "ipv6-prefix=fd00::\nmtu=576\nhostfwd=udp::53-:53\nudp-filtering=endpoint\nhostname=guest\n"),
     ]
     return texts.map { [$0.0] + Array($0.1.utf8) }
