@@ -82,6 +82,7 @@ let package = Package(
       name: "FuzzTargets",
       dependencies: [
         "Primitives", "Buffers", "Wire", "Netstack", "Simulation", "LinuxSystem", "Links", "Configuration", "Runtime",
+        "Capture", "Recording",
       ], path: "Tests/Fuzz/Targets", swiftSettings: settings),
 
     .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: settings),

@@ -23,12 +23,16 @@ enum RecordingFormat {
   static func closeBlock(of encoder: inout RecordEncoder, from start: Int, isPacked: Bool = false) {
     let records = start + blockHeaderLength
     if isPacked { encoder.replace(from: records, by: ZeroRuns.packed(encoder.bytes[records...])) }
-    let count = encoder.bytes.count - records
-    let digest = RecordDigest.of(encoder.bytes.span.extracting(records..<encoder.bytes.count))
-    encoder.change(start..<records) { header in
-      let word = UInt32(truncatingIfNeeded: count) | (isPacked ? packedFlag : 0)
-      header.storeBigEndian(word.byteSwapped, at: 0)
-      header.storeBigEndian(digest.byteSwapped, at: 4)
-    }
+    var header = emptyBlockHeader
+    var target = header.mutableSpan
+    writeHeader(of: encoder.bytes.span.extracting(records..<encoder.bytes.count), isPacked: isPacked, to: &target)
+    encoder.change(start..<records) { $0.copy(header.span) }
+  }
+
+  /// Writes the header of a block of these records, which may be packed already.
+  static func writeHeader(of records: Span<UInt8>, isPacked: Bool, to header: inout MutableSpan<UInt8>) {
+    let word = UInt32(truncatingIfNeeded: records.count) | (isPacked ? packedFlag : 0)
+    header.storeBigEndian(word.byteSwapped, at: 0)
+    header.storeBigEndian(RecordDigest.of(records).byteSwapped, at: 4)
   }
 }

@@ -16,6 +16,10 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case control
   /// Options, files and texts that an operator writes.
   case configuration
+  /// Files of captured frames, what is told of them, and playing them again.
+  case capture
+  /// Recordings, and replaying them.
+  case recording
 
   /// Feeds the target.
   /// - Returns: what is wrong, nothing where all is well.
@@ -27,6 +31,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .stream: FramingTarget.run(bytes)
     case .control: ControlTarget.run(bytes)
     case .configuration: ConfigurationTarget.run(bytes)
+    case .capture: CaptureTarget.run(bytes)
+    case .recording: RecordingTarget.run(bytes)
     }
   }
 
@@ -39,6 +45,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .stream: FramingTarget.seeds
     case .control: ControlTarget.seeds
     case .configuration: ConfigurationTarget.seeds
+    case .capture: CaptureTarget.seeds
+    case .recording: RecordingTarget.seeds
     }
   }
 }

@@ -3,14 +3,17 @@ import Primitives
 import Simulation
 
 extension FrameTarget {
-  /// What a guest sends in the lab: connections, datagrams, messages to services, neighbors.
+  /// What a guest sends in the lab: connections, datagrams, messages to services, neighbors; and what real guests have
+  /// sent in the recorded sessions.
   static var seeds: [[UInt8]] {
     let scripts: [(Lab) -> Void] = [
       transfer(.ipv4), transfer(.ipv6), resolve, configure, configureV6, fetch, ask, fragments, segments,
     ]
-    return scripts.flatMap { script in
+    let scripted = scripts.flatMap { script in
       [[0, 0], [16, 32]].map { families in recorded([0] + families + [0, 0, 0, 0, 0], script) }
     }
+    let sessions = SessionSeeds.frames(upTo: 3500) { $0 == MACAddress(0x52, 0x54, 0, 0x12, 0x34, 0x56) }
+    return scripted + sessions.map { [UInt8](repeating: 0, count: 8) + $0.flatMap { record($0, isAddressed: true) } }
   }
 
   /// The frames that a guest has sent in a lab of these options, with the time between them.

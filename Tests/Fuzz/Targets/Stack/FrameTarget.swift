@@ -56,10 +56,11 @@ enum FrameTarget {
     return bytes
   }
 
-  /// A record of a frame.
-  static func record(_ frame: [UInt8], isRepaired: Bool = false) -> [UInt8] {
-    let kind: Kind = isRepaired ? .repaired : .asItIs
-    return [kind.rawValue, UInt8(frame.count >> 8), UInt8(frame.count & 255)] + frame
+  /// A record of a frame, which goes to the stack's own address where it goes to a single station's.
+  static func record(_ frame: [UInt8], isAddressed: Bool = false) -> [UInt8] {
+    var first = Kind.asItIs.rawValue
+    if isAddressed && frame[0] & 1 == 0 { first |= frame[12] == 0x86 ? 24 : 8 }
+    return [first, UInt8(frame.count >> 8), UInt8(frame.count & 255)] + frame
   }
 
   /// A record that moves the clock by step `number`.
