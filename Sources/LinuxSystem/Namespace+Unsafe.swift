@@ -95,6 +95,12 @@ extension FileDescriptor {
     FileDescriptor(owning: try checked("make a netlink socket") { clinux_route_socket() })
   }
 
+  /// A socket by which rtnetlink tells of changes in the network namespace of the calling thread, and which never waits;
+  /// `groups` says of which, by the bits RTMGRP_* of rtnetlink(7).
+  public static func routeListener(groups: UInt32) throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: try checked("make a netlink socket") { clinux_route_listener(groups) })
+  }
+
   /// Opens a file of the kernel's to write to.
   public static func open(writing path: String) throws(SystemError) -> FileDescriptor {
     FileDescriptor(owning: try checked("open", path) { unsafe clinux_open(path, O_WRONLY, 0) })
@@ -116,6 +122,12 @@ extension SystemError {
 
   /// Whether the user, or how something is mounted, is in the way.
   public var isForbidden: Bool { number == EACCES || number == EPERM || number == EROFS }
+
+  /// Whether an interface does not have the address that was to be taken from it.
+  public var isWithoutAddress: Bool { number == EADDRNOTAVAIL }
+
+  /// Whether more has come than was kept for a slow reader (ENOBUFS).
+  public var isOverrun: Bool { number == ENOBUFS }
 
   /// Whether a descriptor's device was removed.
   public var isDeviceRemoved: Bool { number == EBADFD }

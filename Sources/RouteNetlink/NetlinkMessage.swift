@@ -14,6 +14,8 @@ struct NetlinkMessage {
     static let acknowledge = Flags(rawValue: 4)
     static let exclusive = Flags(rawValue: 0x200)
     static let create = Flags(rawValue: 0x400)
+    /// In the place of the two above, where something is asked for: all that there is (NLM_F_DUMP).
+    static let all = Flags(rawValue: 0x300)
   }
 
   /// The message, whole once its length was written by `finished`.
@@ -59,6 +61,19 @@ struct NetlinkMessage {
   /// Appends an attribute that is an address, in network byte order.
   mutating func append(_ kind: UInt16, address: IPAddress) { append(kind, address.networkBytes) }
 
+  /// Appends an attribute that is a hardware address.
+  mutating func append(_ kind: UInt16, hardware: MACAddress) {
+    append(kind, (0..<6).reversed().map { UInt8(truncatingIfNeeded: hardware.bits >> (8 * UInt64($0))) })
+  }
+
+  /// Appends an attribute that holds the attributes that `body` appends.
+  mutating func append(_ kind: UInt16, nesting body: (inout NetlinkMessage) -> Void) {
+    var inner = self
+    inner.bytes = []
+    body(&inner)
+    append(kind, inner.bytes)
+  }
+
   /// The message with its length.
   var finished: [UInt8] {
     var message = self
@@ -85,6 +100,9 @@ struct NetlinkReply {
   /// The flag of an error that attributes follow (NLM_F_ACK_TLVS).
   private static let explains: UInt16 = 0x200
 
+  /// Whether what was told changed while it was told (NLM_F_DUMP_INTR): it may have gaps.
+  var isInterrupted: Bool { flags & 0x10 != 0 }
+
   /// Takes the next message off the front of `bytes`; nil where there is no whole one.
   init?(takingFrom bytes: inout ArraySlice<UInt8>) {
     guard bytes.count >= NetlinkMessage.headerLength else { return nil }
@@ -97,18 +115,18 @@ struct NetlinkReply {
     bytes = bytes.dropFirst((length + 3) & ~3)
   }
 
-  /// The number of an error message's error, 0 for an acknowledgment; nil where it is none.
+  /// The number of an error message's error, 0 for an acknowledgment and for the end of a list; nil where it is none.
   var errorNumber: Int32? {
-    guard type == Kind.error, body.count >= 4 else { return nil }
-    return -(body.native(at: 0) as Int32)
+    guard type == Kind.error || type == Kind.done, body.count >= 4 else { return nil }
+    return 0 &- (body.native(at: 0) as Int32)
   }
 
   /// The kernel's words about an error (NLMSGERR_ATTR_MSG), where it has any.
   var explanation: String? {
     guard flags & Self.explains != 0 else { return nil }
-    // Behind the number and the header of the message that it is about.
-    let text = NetlinkAttributes(body.dropFirst(4 + NetlinkMessage.headerLength)).first(1)
-    return text.map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    // Behind the number and, but for a list's end, the header of the message that it is about.
+    let start = type == Kind.error ? 4 + NetlinkMessage.headerLength : 4
+    return NetlinkAttributes(body.dropFirst(start)).text(1)
   }
 }
 
@@ -135,6 +153,24 @@ struct NetlinkAttributes {
   func integer(_ kind: UInt16) -> UInt32? {
     guard let value = first(kind), value.count >= 4 else { return nil }
     return value.native(at: 0)
+  }
+
+  /// The text of the first attribute of a kind, up to the zero at its end.
+  func text(_ kind: UInt16) -> String? {
+    first(kind).map { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+
+  /// The attributes in the first attribute of a kind; none where there is none.
+  func nested(_ kind: UInt16) -> NetlinkAttributes { NetlinkAttributes(first(kind) ?? []) }
+
+  /// The address in the first attribute of a kind, of four bytes or of sixteen.
+  func address(_ kind: UInt16) -> IPAddress? {
+    guard let value = first(kind).map(Array.init) else { return nil }
+    switch value.count {
+    case 4: return IPAddress(IPv4Address(value.span, at: 0))
+    case 16: return IPAddress(IPv6Address(value.span, at: 0))
+    default: return nil
+    }
   }
 
   /// The hardware address in the first attribute of a kind, where it is one of Ethernet's.

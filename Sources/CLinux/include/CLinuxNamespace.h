@@ -3,9 +3,11 @@
 #ifndef CLINUX_NAMESPACE_H
 #define CLINUX_NAMESPACE_H
 
+#include <errno.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/rtnetlink.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -55,6 +57,18 @@ static inline int clinux_route_socket(void) {
   setsockopt(made, SOL_NETLINK, NETLINK_CAP_ACK, &yes, sizeof yes);
   setsockopt(made, SOL_NETLINK, NETLINK_EXT_ACK, &yes, sizeof yes);
   return made;
+}
+
+/// A socket that never waits, by which rtnetlink tells of changes; `groups` is of RTMGRP_*.
+static inline int clinux_route_listener(uint32_t groups) {
+  int made = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+  if (made < 0) return made;
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
+  if (bind(made, (const struct sockaddr *)&address, sizeof address) == 0) return made;
+  int error = errno;
+  close(made);
+  errno = error;
+  return -1;
 }
 
 #endif
