@@ -17,6 +17,7 @@ let package = Package(
   name: "culvert",
   products: [
     .executable(name: "culvert", targets: ["culvert"]),
+    .executable(name: "culvert-bridge-helper", targets: ["culvert-bridge-helper"]),
     .library(name: "Netstack", targets: ["Netstack", "Buffers", "Wire", "Primitives"]),
   ],
   dependencies: [
@@ -52,13 +53,21 @@ let package = Package(
     .target(name: "CPcap"),
     .target(name: "Capture", dependencies: ["Primitives", "Wire", "LinuxSystem", "CPcap"], swiftSettings: settings),
 
+    // A program of its own, since it may be setuid: nothing that it does not need is in it.
+    .target(
+      name: "BridgeHelper", dependencies: ["Primitives", "LinuxSystem", "RouteNetlink"], exclude: ["README.md"],
+      swiftSettings: settings),
+    .target(name: "CBridgeHelper"),
+    .executableTarget(
+      name: "culvert-bridge-helper", dependencies: ["BridgeHelper", "CBridgeHelper"], swiftSettings: settings),
+
     // The program.
     .target(name: "Configuration", dependencies: ["Primitives"], swiftSettings: settings),
     .target(
       name: "Runtime",
       dependencies: [
         "Primitives", "Buffers", "Wire", "Netstack", "Capture", "Recording", "LinuxSystem", "RouteNetlink", "Links",
-        "HostSockets", "Configuration",
+        "HostSockets", "Configuration", "BridgeHelper",
         basicContainers, .product(name: "Logging", package: "swift-log"), "TOMLKit",
       ], swiftSettings: settings),
     .executableTarget(
@@ -101,6 +110,7 @@ let package = Package(
       name: "LinuxSystemTests", dependencies: ["LinuxSystem", "CLinux", "Primitives"], swiftSettings: settings),
     .testTarget(
       name: "RouteNetlinkTests", dependencies: ["RouteNetlink", "LinuxSystem", "Primitives"], swiftSettings: settings),
+    .testTarget(name: "BridgeHelperTests", dependencies: ["BridgeHelper", "LinuxSystem"], swiftSettings: settings),
     .testTarget(
       name: "CaptureTests", dependencies: ["Capture", "Wire", "LinuxSystem", "Primitives"], swiftSettings: settings),
     .testTarget(

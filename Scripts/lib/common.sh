@@ -37,10 +37,11 @@ as_root() {
   fi
 }
 
-# build_release: build the optimized culvert and print its path on stdout.
+# build_release: build the optimized culvert, and beside it culvert-bridge-helper, and print culvert's path on stdout.
 build_release() {
   local flags=(-c release --static-swift-stdlib -Xswiftc -cross-module-optimization)
   swift build "${flags[@]}" --product culvert >&2
+  swift build "${flags[@]}" --product culvert-bridge-helper >&2
   printf '%s/culvert\n' "$(swift build "${flags[@]}" --show-bin-path)"
 }
 

@@ -113,6 +113,19 @@ public struct FileDescriptor: ~Copyable, Sendable {
     FileDescriptor(owning: try checked("open", path) { unsafe clinux_open(path, O_RDONLY, 0) })
   }
 
+  /// Opens a file to read of which it is not known what it is: nothing is waited for, no terminal becomes the session's.
+  public static func open(readingAnything path: String) throws(SystemError) -> FileDescriptor {
+    let flags = O_RDONLY | O_NONBLOCK | O_NOCTTY
+    return FileDescriptor(owning: try checked("open", path) { unsafe clinux_open(path, flags, 0) })
+  }
+
+  /// The number of the user who owns the file.
+  public func owner() throws(SystemError) -> UInt32 {
+    var user: UInt32 = 0
+    try checked("look at a file") { unsafe clinux_owner(rawValue, &user) }
+    return user
+  }
+
   /// Opens a device to read and to write, without waiting for either.
   public static func open(device path: String) throws(SystemError) -> FileDescriptor {
     FileDescriptor(owning: try checked("open", path) { unsafe clinux_open(path, O_RDWR | O_NONBLOCK, 0) })

@@ -53,18 +53,8 @@ public struct TAPDevice: ~Copyable, Sendable {
   public init(
     name: String, isMultiQueue: Bool = false, usesHeader: Bool = true, offloads wanted: Offloads = .all
   ) throws(SystemError) {
-    guard name.utf8.count <= Self.longestName && !name.isEmpty && !name.utf8.contains(0) else {
-      throw SystemError(EINVAL, "name a TAP device", name)
-    }
-    let device = try FileDescriptor.open(device: Self.path)
-    var request = clinux_interface_request()
-    // SAFETY: the name was checked to fit with a zero behind it.
-    unsafe withUnsafeMutableBytes(of: &request.name) { unsafe $0.copyBytes(from: name.utf8) }
-    request.flags = CLINUX_TAP_KIND | CLINUX_TAP_NO_PI
-    if usesHeader { request.flags |= CLINUX_TAP_VNET_HEADER }
-    if isMultiQueue { request.flags |= CLINUX_TAP_MULTI_QUEUE }
-    try checked("open the TAP device", name) { unsafe clinux_tap_attach(device.rawValue, &request) }
-    try self.init(attached: device, offloads: wanted)
+    let device = try UnreadTAPDevice(name: name, isMultiQueue: isMultiQueue, usesHeader: usesHeader)
+    try self.init(attached: device.detached(), offloads: wanted)
   }
 
   /// Takes over a descriptor that is attached to a TAP device already.
@@ -102,7 +92,7 @@ public struct TAPDevice: ~Copyable, Sendable {
     return (name(of: request), Int(length), agreeOnOffloads(number, wanted))
   }
 
-  private static func name(of request: clinux_interface_request) -> String {
+  static func name(of request: clinux_interface_request) -> String {
     // SAFETY: the kernel ends the name with a zero; all of the array is looked at otherwise.
     unsafe withUnsafeBytes(of: request.name) { bytes in
       unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)

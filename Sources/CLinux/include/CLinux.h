@@ -44,6 +44,7 @@
 #include "CLinuxMemory.h"
 #include "CLinuxMessages.h"
 #include "CLinuxNamespace.h"
+#include "CLinuxPrivileges.h"
 #include "CLinuxTAP.h"
 
 #include <linux/errqueue.h>
@@ -420,6 +421,14 @@ static inline int clinux_identity(int descriptor, uint64_t *device, uint64_t *in
   struct stat status;
   if (fstat(descriptor, &status) != 0) return -1;
   *device = status.st_dev, *inode = status.st_ino, *mode = status.st_mode;
+  return 0;
+}
+
+/// The user who owns the file of an open descriptor.
+static inline int clinux_owner(int descriptor, uint32_t *user) {
+  struct stat status;
+  if (fstat(descriptor, &status) != 0) return -1;
+  *user = status.st_uid;
   return 0;
 }
 

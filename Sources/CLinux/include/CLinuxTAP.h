@@ -41,6 +41,21 @@ static inline int clinux_tap_query(int descriptor, struct clinux_interface_reque
   return ioctl(descriptor, TUNGETIFF, request);
 }
 
+/// Lets the device of a descriptor outlive its descriptors, or go with the last of them.
+static inline int clinux_tap_set_persistent(int descriptor, int is_persistent) {
+  return ioctl(descriptor, TUNSETPERSIST, (unsigned long)is_persistent);
+}
+
+/// Says which user, besides root, may attach to the device.
+static inline int clinux_tap_set_owner(int descriptor, uint32_t user) {
+  return ioctl(descriptor, TUNSETOWNER, (unsigned long)user);
+}
+
+/// Says which group may.
+static inline int clinux_tap_set_group(int descriptor, uint32_t group) {
+  return ioctl(descriptor, TUNSETGROUP, (unsigned long)group);
+}
+
 /// Sets the length of the header before each frame, in bytes.
 static inline int clinux_tap_set_header_length(int descriptor, int length) {
   return ioctl(descriptor, TUNSETVNETHDRSZ, &length);

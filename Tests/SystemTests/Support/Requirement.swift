@@ -12,6 +12,9 @@ enum Requirement {
   static let culvertPath =
     ProcessControl.environment("CULVERT") ?? package + "/.build/release/culvert"
 
+  /// The bridge helper to test, which is built beside culvert.
+  static let helperPath = URL(filePath: culvertPath).deletingLastPathComponent().path() + "culvert-bridge-helper"
+
   /// The folder with the guest's kernel and initramfs, as `Scripts/guest-image` makes it, or CULVERT_GUEST.
   static let guestFolder = ProcessControl.environment("CULVERT_GUEST") ?? package + "/.build/guest"
 
@@ -20,6 +23,9 @@ enum Requirement {
   /// The test needs the culvert executable.
   static let culvert = trait(
     exists(culvertPath), "there is no \(culvertPath): build it as Scripts/test does, or set CULVERT")
+
+  /// The test needs the bridge helper.
+  static let helper = trait(exists(helperPath), "there is no \(helperPath): build it as Scripts/test does")
 
   /// The test needs QEMU and the guest's image.
   static let guest = trait(

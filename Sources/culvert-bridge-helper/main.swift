@@ -1,0 +1,6 @@
+import BridgeHelper
+import Glibc
+
+// Everything is in the library, where tests can see it.
+
+exit(HelperProgram.run(Array(CommandLine.arguments.dropFirst())))
