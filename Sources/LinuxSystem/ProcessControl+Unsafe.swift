@@ -62,6 +62,18 @@ public enum ProcessControl {
     unsafe getpwuid(geteuid()).map { unsafe String(cString: $0.pointee.pw_name) }
   }
 
+  /// The number of the user of a name, nil where the system knows none.
+  public static func userNumber(named name: String) -> UInt32? {
+    // SAFETY: the entry is copied at once; nobody beside us asks for one.
+    unsafe getpwnam(name).map { unsafe $0.pointee.pw_uid }
+  }
+
+  /// The number of the group of a name, nil where the system knows none.
+  public static func groupNumber(named name: String) -> UInt32? {
+    // SAFETY: as above.
+    unsafe getgrnam(name).map { unsafe $0.pointee.gr_gid }
+  }
+
   /// Removes a variable from the environment.
   public static func removeEnvironment(_ name: String) { _ = unsafe unsetenv(name) }
 

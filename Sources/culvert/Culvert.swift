@@ -36,7 +36,7 @@ struct Culvert: ParsableCommand {
     version: Version.current,
     subcommands: [
       RunCommand.self, ServeCommand.self, ExecCommand.self, CheckCommand.self, CtlCommand.self, InspectCommand.self,
-      ReplayCommand.self,
+      ReplayCommand.self, TAPCommand.self,
       CompletionsCommand.self, NamespaceHelperCommand.self,
     ])
 }
