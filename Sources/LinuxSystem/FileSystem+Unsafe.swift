@@ -71,6 +71,12 @@ extension FileSystem {
     try checked("make the folder", path) { unsafe mkdir(path, mode) }
   }
 
+  /// Removes a folder that is empty.
+  /// - Throws: ENOTEMPTY where something is in it.
+  public static func removeFolder(_ path: String) throws(SystemError) {
+    try checked("remove the folder", path) { unsafe rmdir(path) }
+  }
+
   /// Makes a symbolic link that holds `target`.
   public static func makeLink(_ path: String, to target: String) throws(SystemError) {
     try checked("make the link", path) { unsafe symlink(target, path) }

@@ -135,8 +135,17 @@ extension SystemError {
   /// Whether somebody else has what was asked for.
   public var isBusy: Bool { number == EBUSY }
 
-  /// Whether there is something already where something was to be made.
-  public var isExistingFile: Bool { number == EEXIST }
+  /// Whether a process has ended.
+  public var isProcessGone: Bool { number == ESRCH }
+
+  /// Whether a folder has something in it.
+  public var isNotEmpty: Bool { number == ENOTEMPTY }
+
+  /// Whether there is none of such an address.
+  public var isAddressMissing: Bool { number == EADDRNOTAVAIL }
+
+  /// Whether somebody else has the address or the port.
+  public var isAddressInUse: Bool { number == EADDRINUSE }
 
   /// Whether nobody reads what was written (EPIPE).
   public var isReaderGone: Bool { number == EPIPE }

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A stream that the process was started with, which it does not own.
@@ -13,6 +14,13 @@ public enum StandardStream: Int32, Sendable {
   /// Lets what is written to this stream go where `other` goes, from now on, and for processes that are started later.
   public func redirect(to other: StandardStream) throws(SystemError) {
     try checked("redirect a standard stream") { dup2(other.rawValue, rawValue) }
+  }
+
+  /// Leads the process's standard streams to nowhere: those that it was started with may end.
+  public static func discardAll() throws(SystemError) {
+    let nowhere = FileDescriptor(
+      owning: try checked("open", "/dev/null") { unsafe clinux_open("/dev/null", O_RDWR, 0) })
+    for number: Int32 in 0...2 { try checked("redirect a standard stream") { dup2(nowhere.rawValue, number) } }
   }
 
   /// Writes all of `text`, by one system call where the system takes it whole.

@@ -45,6 +45,7 @@
 #include "CLinuxMessages.h"
 #include "CLinuxNamespace.h"
 #include "CLinuxPrivileges.h"
+#include "CLinuxPackets.h"
 #include "CLinuxTAP.h"
 
 #include <linux/errqueue.h>

@@ -3,6 +3,7 @@
 #ifndef CLINUX_FILES_H
 #define CLINUX_FILES_H
 
+#include <sys/file.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -40,5 +41,8 @@ static inline void clinux_expect_sequential_reads(int descriptor) {
 static inline ssize_t clinux_read_at(int descriptor, const void *regions, int count, uint64_t offset) {
   return preadv(descriptor, (const struct iovec *)regions, count, (off_t)offset);
 }
+
+/// Takes a file's lock, waiting for it or not (EWOULDBLOCK). Returns 0 or -1.
+static inline int clinux_lock_file(int file, int waits) { return flock(file, waits ? LOCK_EX : LOCK_EX | LOCK_NB); }
 
 #endif

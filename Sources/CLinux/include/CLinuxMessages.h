@@ -93,6 +93,8 @@ static inline void clinux_message_set_source(
 /// UDP_SEGMENT and UDP_GRO (udp(7)), of Linux 4.18 and 5.0.
 static const int CLINUX_UDP_SEGMENT = 103;
 static const int CLINUX_UDP_GRO = 104;
+/// A network namespace's number (Linux 5.14).
+static const int CLINUX_SO_NETNS_COOKIE = 71;
 
 /// The size of the datagrams that a received message was put together from, all but the last; 0 for a single one.
 static inline int clinux_message_segment_size(struct msghdr *message) {

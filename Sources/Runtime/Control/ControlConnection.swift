@@ -23,7 +23,7 @@ public struct ControlConnection: ~Copyable {
       _ = try socket.connect(to: .path(address.path))
       return socket
     } catch {
-      guard error.isMissingFile || error.isRefusal else { throw ServiceError(error.description) }
+      guard error.isNotFound || error.isRefusal else { throw ServiceError(error.description) }
       throw ServiceError("no instance listens on \(address); start one with --control \(address)")
     }
   }

@@ -11,7 +11,7 @@ extension Setup {
     guard let folder = options.record else { return }
     do throws(SystemError) {
       try FileSystem.makeFolder(folder, mode: 0o700)
-    } catch  where error.isExistingFile {
+    } catch  where error.isTaken {
       // As it is: its files are for this user alone all the same.
     } catch {
       throw ServiceError("record '\(folder)': \(error.reason); give a folder that can be made or written to")
@@ -28,7 +28,7 @@ extension Setup {
     let file: RecordingFile
     do throws(SystemError) {
       file = try RecordingFile(path: path, logger: logger)
-    } catch  where error.isExistingFile {
+    } catch  where error.isTaken {
       throw ServiceError("record '\(folder)': there is a recording in it already; give another folder, or empty it")
     } catch {
       throw ServiceError("record '\(path)': \(error.reason); give a folder that can be written to")

@@ -1,4 +1,4 @@
-public import LinuxSystem
+import LinuxSystem
 import Primitives
 
 /// The host's `resolv.conf`, and the folders whose changes may change it.
@@ -50,7 +50,7 @@ struct ResolverWatch: ~Copyable {
   private func read() throws(SystemError) -> [Endpoint] {
     do {
       return ResolverConfiguration(try FileDescriptor.contents(of: path)).servers
-    } catch  where error.isMissingFile {
+    } catch  where error.isNotFound {
       return ResolverConfiguration("").servers
     }
   }
@@ -65,7 +65,7 @@ struct ResolverWatch: ~Copyable {
         let watch = try FolderWatch(folder)
         try registrar.add(watch.descriptor, for: .readable, data: data)
         watches.append(watch)
-      } catch  where error.isMissingFile {
+      } catch  where error.isNotFound {
         // A link into a folder that is not there yet. Its making goes unnoticed until the link itself is renewed.
         continue
       }
@@ -85,7 +85,7 @@ struct ResolverWatch: ~Copyable {
       do {
         guard let target = try FileSystem.linkTarget(of: current) else { return steps }
         current = target.hasPrefix("/") ? target : folder + "/" + target
-      } catch  where error.isMissingFile {
+      } catch  where error.isNotFound {
         return steps
       }
     }
@@ -112,25 +112,4 @@ private final class FolderWatch {
     if names.contains("") { isGone = true }
     return names
   }
-}
-
-extension FileDescriptor {
-  /// The text of the file at `path`, as far as `limit` bytes.
-  public static func contents(of path: String, limit: Int = 65_536) throws(SystemError) -> String {
-    let file = try FileDescriptor.open(reading: path)
-    var bytes = [UInt8](repeating: 0, count: limit)
-    var count = 0
-    while count < limit {
-      var span = bytes.mutableSpan
-      var rest = span._mutatingExtracting(count..<limit)
-      guard let read = try file.read(into: &rest), read > 0 else { break }
-      count += read
-    }
-    return String(decoding: bytes[..<count], as: UTF8.self)
-  }
-}
-
-extension SystemError {
-  /// Whether a file, or a folder on the way to it, is not there.
-  var isMissingFile: Bool { number == 2 || number == 20 }
 }

@@ -59,7 +59,7 @@ package struct LeaseFile {
       let isFile = try FileIdentity(path: path).isRegularFile
       text = isFile ? try FileDescriptor.contents(of: path, limit: Self.longestFile) : nil
     } catch {
-      guard !error.isMissingFile else { return [] }
+      guard !error.isNotFound else { return [] }
       throw ServiceError("lease-file '\(path)': \(error.reason)")
     }
     guard let text else { throw ServiceError("lease-file '\(path)': it is not an ordinary file; give another path") }
