@@ -52,7 +52,8 @@ let package = Package(
       swiftSettings: settings),
     .target(name: "CPcap"),
     .target(name: "Capture", dependencies: ["Primitives", "Wire", "LinuxSystem", "CPcap"], swiftSettings: settings),
-
+    .target(name: "CNftables"),
+    .target(name: "Nftables", dependencies: ["CNftables", "Primitives"], swiftSettings: settings),
     // A program of its own, since it may be setuid: nothing that it does not need is in it.
     .target(
       name: "BridgeHelper", dependencies: ["Primitives", "LinuxSystem", "RouteNetlink"], exclude: ["README.md"],
@@ -73,8 +74,8 @@ let package = Package(
     .executableTarget(
       name: "culvert",
       dependencies: [
-        "Runtime", "Simulation", "Capture", "Recording", "Configuration", "LinuxSystem", "RouteNetlink", "Netstack",
-        "Primitives",
+        "Runtime", "Simulation", "Capture", "Recording", "Configuration", "LinuxSystem", "RouteNetlink",
+        "Netstack", "Primitives",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: settings),
@@ -112,6 +113,8 @@ let package = Package(
       name: "RouteNetlinkTests", dependencies: ["RouteNetlink", "LinuxSystem", "Primitives"], swiftSettings: settings),
     .testTarget(name: "BridgeHelperTests", dependencies: ["BridgeHelper", "LinuxSystem"], swiftSettings: settings),
     .testTarget(
+      name: "NftablesTests", dependencies: ["Nftables", "LinuxSystem", "Primitives"], swiftSettings: settings),
+    .testTarget(
       name: "CaptureTests", dependencies: ["Capture", "Wire", "LinuxSystem", "Primitives"], swiftSettings: settings),
     .testTarget(
       name: "HostSocketsTests",
@@ -135,7 +138,8 @@ let package = Package(
       dependencies: ["Capture", "Simulation", "Runtime", "Configuration", "Netstack", "Primitives"],
       swiftSettings: settings),
     .testTarget(
-      name: "SystemTests", dependencies: ["LinuxSystem", "Primitives", "Simulation"],
+      name: "SystemTests",
+      dependencies: ["LinuxSystem", "Primitives", "Simulation"],
       exclude: ["Parity/Differences.md"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
