@@ -74,6 +74,11 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
     index(heldBy: client, at: now).map { entries[$0] }.flatMap { $0.use == .bound ? $0.address : nil }
   }
 
+  /// Whether `client` has an address, had one, or has one kept for it.
+  func isKnown(_ client: MACAddress) -> Bool {
+    entries.contains { $0.lastOwner == client || $0.reservation == client || $0.use == .offered && $0.holder == client }
+  }
+
   /// The place of the address that is kept for `client`, unless somebody else still has it.
   func index(keptFor client: MACAddress, at now: Instant) -> Int? {
     entries.indices.first { entries[$0].reservation == client && isAvailable($0, to: client, at: now) }
@@ -144,7 +149,9 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
 
   /// Takes over a lease of `address` that was granted before this table was made. It lasts no longer than one that is
   /// granted now.
-  mutating func restore(_ lease: DHCPLease, of address: Address, at now: Instant) throws(DHCPLease.Refusal) {
+  mutating func restore(
+    _ lease: DHCPLease, of address: Address, at now: Instant, longest: Interval = DHCPServer.leaseTime
+  ) throws(DHCPLease.Refusal) {
     let client = lease.hardware
     guard lease.expiry > now else { throw .ended }
     guard let index = index(of: address) else { throw .notGivenOut }
@@ -155,7 +162,7 @@ struct DHCPLeaseTable<Address: Hashable & Sendable>: Sendable {
     guard isAvailable(index, to: client, at: now), boundAddress(of: client, at: now) ?? address == address else {
       throw .taken
     }
-    let until = min(lease.expiry, now + DHCPServer.leaseTime)
+    let until = min(lease.expiry, now + longest)
     bind(index, to: client, hostname: lease.hostname, until: until, at: now)
   }
 

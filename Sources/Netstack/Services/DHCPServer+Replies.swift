@@ -106,12 +106,15 @@ extension DHCPServer {
     _ code: DHCPOptionCode, to writer: inout DHCPMessageWriter, answering request: DHCPMessage, hasTimes: Bool
   ) {
     // T1 and T2 are half and seven eighths of the lease (RFC 2131 section 4.4.5).
-    let seconds = UInt32(Self.leaseTime.nanoseconds / 1_000_000_000)
+    let seconds = UInt32(clamping: leaseTime(for: request).nanoseconds / 1_000_000_000)
     switch code {
     case .subnetMask: writer.append(code, settings.ipv4Prefix.mask)
     // A network that leads nowhere has no router and no resolver.
     case .router where !settings.isRestricted: writer.append(code, settings.ipv4Gateway)
-    case .domainNameServer where !settings.isRestricted: writer.append(code, settings.ipv4Resolver)
+    case .domainNameServer where !settings.isRestricted:
+      let servers = terms.nameServers ?? [settings.ipv4Resolver]
+      // RFC 2132 section 3.8: at least one.
+      if !servers.isEmpty { writer.append(code, servers.flatMap(\.networkBytes)) }
     case .leaseTime where hasTimes: writer.append(code, seconds)
     case .renewalTime where hasTimes: writer.append(code, seconds / 2)
     case .rebindingTime where hasTimes: writer.append(code, seconds / 8 * 7)
@@ -146,4 +149,9 @@ extension DHCPServer {
     guard !name.isEmpty, name.utf8.count <= DHCPMessageWriter.longestBootFile else { return }
     writer.setBootFile(name)
   }
+}
+
+extension IPv4Address {
+  /// The four bytes on the wire.
+  fileprivate var networkBytes: [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: bits >> UInt32(24 - 8 * $0)) } }
 }

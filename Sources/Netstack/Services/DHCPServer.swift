@@ -17,7 +17,8 @@ public import Wire
 /// Where RFC 2131 section 4.3.2 leaves a server silent towards a client that it does not know (INIT-REBOOT, and a
 /// renewal after we were restarted), this one answers: it is the only server on a link of its own, so an address that
 /// nobody has is granted again, and one that the client cannot have is refused, which makes it start over at once
-/// instead of after a timeout.
+/// instead of after a timeout. On a link where it may not be alone (`DHCPTerms`), it is silent about addresses of the
+/// network that it does not give out to clients that it has no record of: they may be another server's.
 public struct DHCPServer: Sendable {
   /// How long an address is granted.
   public static let leaseTime = Interval.seconds(86_400)
@@ -45,6 +46,8 @@ public struct DHCPServer: Sendable {
     case released(IPv4Address)
     /// The client found its address in use by another.
     case declined(IPv4Address)
+    /// It asks for an address that is not given out here, and may be another server's.
+    case unknownAddress
   }
 
   /// A message that was written, and where it goes.
@@ -70,14 +73,16 @@ public struct DHCPServer: Sendable {
   }
 
   private(set) var settings: NetworkSettings
+  let terms: DHCPTerms
   let searchList: [UInt8]
   /// The routes of option 121, empty where none is given out.
   let routes: [UInt8]
   var table: DHCPLeaseTable<IPv4Address>
 
   /// Makes a server for a network. Search domains that are no domain names are left out.
-  public init(settings: NetworkSettings) {
+  public init(settings: NetworkSettings, terms: DHCPTerms = DHCPTerms()) {
     self.settings = settings
+    self.terms = terms
     var list = DomainSearchList()
     for domain in settings.searchDomains { list.append(domain) }
     searchList = list.bytes
@@ -101,6 +106,26 @@ public struct DHCPServer: Sendable {
   /// Whether `address` is granted to a client at `now`.
   public func isLeased(_ address: IPv4Address, at now: Instant) -> Bool {
     table.index(of: address).map { table.entries[$0].use == .bound && table.entries[$0].until > now } ?? false
+  }
+
+  /// Counts what has changed of who is granted what.
+  public var revision: Int { table.revision }
+
+  /// The address that is granted to a client at `now`, else the one that it is offered.
+  public func heldAddress(of client: MACAddress, at now: Instant) -> IPv4Address? {
+    table.index(heldBy: client, at: now).map { table.entries[$0].address }
+  }
+
+  /// Takes over a lease that was granted before this server was made. It lasts no longer than one that is granted now.
+  public mutating func restore(_ lease: DHCPLease, at now: Instant) throws(DHCPLease.Refusal) {
+    guard let address = lease.address.ipv4 else { throw .notGivenOut }
+    try table.restore(lease, of: address, at: now, longest: terms.longestLease)
+  }
+
+  /// Keeps an address back for a while that somebody without a lease was found to use.
+  public mutating func keepBack(_ address: IPv4Address, at now: Instant) {
+    guard let index = table.index(of: address) else { return }
+    table.hold(index, until: now + Self.declineTime)
   }
 
   /// Answers a message that came in a frame from `hardware`, the answer being written to `reply`.
@@ -141,7 +166,9 @@ public struct DHCPServer: Sendable {
       return .silence(.exhausted)
     }
     // RFC 4039: two messages in the place of four, for a client that has no other server to choose.
-    if request.value(of: .rapidCommit) != nil { return grant(index, .ack, to: request, at: now, into: &reply) }
+    if terms.isAlone, request.value(of: .rapidCommit) != nil {
+      return grant(index, .ack, to: request, at: now, into: &reply)
+    }
     table.offer(index, to: client, at: now, hold: Self.offerTime)
     return write(.offer, to: request, yiaddr: table.entries[index].address, into: &reply)
   }
@@ -159,10 +186,25 @@ public struct DHCPServer: Sendable {
     let requested = header.ciaddr == .any ? request.address(.requestedAddress) : header.ciaddr
     guard let requested else { return .silence(.malformed) }
     let own = table.ownAddress(of: client, at: now)
+    guard !mayBeAnothers(requested, request) else { return .silence(.unknownAddress) }
     guard let index = table.index(of: requested), table.isAvailable(index, to: client, at: now),
       own == nil || own == requested || table.entries[index].reservation == client
     else { return write(.nak, to: request, yiaddr: .any, into: &reply) }
     return grant(index, .ack, to: request, at: now, into: &reply)
+  }
+
+  /// Whether a client that does not speak to us by name asks for an address of the network that is not ours to give, and
+  /// is not known here: another server's, or one that was set by hand.
+  private func mayBeAnothers(_ address: IPv4Address, _ request: DHCPMessage) -> Bool {
+    !terms.isAlone && request.address(.serverIdentifier) == nil && settings.ipv4Prefix.contains(address)
+      && table.index(of: address) == nil && !table.isKnown(request.header.clientHardware)
+  }
+
+  /// How long an address is granted that is asked for by `request` (RFC 2131 section 4.3.1).
+  func leaseTime(for request: DHCPMessage) -> Interval {
+    guard let maximum = terms.maximumLeaseTime else { return terms.leaseTime }
+    let asked = request.integer32(.leaseTime).map { max(Interval.seconds(Int64($0)), DHCPTerms.shortestLeaseTime) }
+    return min(asked ?? terms.leaseTime, maximum)
   }
 
   /// RFC 1534: a BOOTP client gets an address at once. Its lease ends like any other, where the RFC has it last for
@@ -184,7 +226,7 @@ public struct DHCPServer: Sendable {
     let address = table.entries[index].address
     let hostname = request.value(of: .hostname).map { String(decoding: $0, as: UTF8.self) } ?? ""
     table.bind(
-      index, to: request.header.clientHardware, hostname: hostname, until: now + Self.leaseTime, at: now)
+      index, to: request.header.clientHardware, hostname: hostname, until: now + leaseTime(for: request), at: now)
     let lease = DHCPLease(table.entries[index], IPAddress(address))
     return write(type, to: request, yiaddr: address, lease: lease, into: &reply)
   }

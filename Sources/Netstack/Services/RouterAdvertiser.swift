@@ -3,71 +3,49 @@ import Buffers
 import Primitives
 import Wire
 
-/// When a router advertises itself, and what it says (RFC 4861 section 6.2).
+/// What the network's router says of itself, and when (RFC 4861 section 6.2).
 struct RouterAdvertiser: ~Copyable {
   /// The message behind its ICMPv6 header, the same every time.
   let body: UniqueArray<UInt8>
   /// The second word of its ICMPv6 header.
   let restOfHeader: UInt32
-  /// When everybody is next told; `.never` without IPv6.
-  private(set) var next = Instant.never
-  /// When everybody was last told.
-  private var last: Instant?
+  /// When everybody is told; never without IPv6.
+  private var schedule = AdvertisementSchedule()
   private let isEnabled: Bool
-  /// How many of the first advertisements are still to come.
-  private var initialCount = 0
-
-  /// MaxRtrAdvInterval and MinRtrAdvInterval (RFC 4861 section 6.2.1).
-  private static var longestInterval: Interval { .seconds(600) }
-  private static var shortestInterval: Interval { .seconds(200) }
-  /// MAX_INITIAL_RTR_ADVERT_INTERVAL and MAX_INITIAL_RTR_ADVERTISEMENTS (RFC 4861 section 10).
-  private static var initialInterval: Interval { .seconds(16) }
-  private static var maximumInitialCount: Int { 3 }
-  /// MIN_DELAY_BETWEEN_RAS (RFC 4861 section 10).
-  private static var shortestGap: Interval { .seconds(3) }
-  /// AdvDefaultLifetime, and by RFC 8106 section 5.1 that of resolvers: three times MaxRtrAdvInterval.
-  private static var lifetime: UInt16 { 1800 }
 
   init(settings: NetworkSettings) {
     // RFC 4861 section 4.2: a lifetime of 0 says that the router leads nowhere; its prefix holds all the same.
     var message = RouterAdvertisement(
-      lifetime: settings.isRestricted ? 0 : Self.lifetime, sourceLinkLayer: settings.ipv6GatewayMAC,
-      mtu: UInt32(clamping: settings.mtu),
+      lifetime: settings.isRestricted ? 0 : AdvertisementSchedule.routerLifetime,
+      sourceLinkLayer: settings.ipv6GatewayMAC, mtu: UInt32(clamping: settings.mtu),
       prefix: settings.ipv6Prefix, validLifetime: 86_400, preferredLifetime: 14_400)
     // RFC 4861 section 4.2: addresses and all else are to be had by DHCPv6, too; who makes its own address does so.
     (message.isManaged, message.hasOtherConfiguration) = (true, true)
     message.resolvers = settings.isRestricted ? [] : [settings.ipv6Resolver]
     message.searchDomains = settings.searchDomains
-    message.resolverLifetime = UInt32(Self.lifetime)
+    message.resolverLifetime = UInt32(AdvertisementSchedule.routerLifetime)
     let bytes = message.body
     body = UniqueArray(copying: bytes)
     restOfHeader = message.restOfHeader
     isEnabled = settings.isIPv6Enabled
   }
 
+  /// When everybody is next told; `.never` without IPv6.
+  var next: Instant { schedule.next }
+
   /// A link has a peer: the first few advertisements follow each other more closely.
   mutating func begin(at now: Instant) {
-    guard isEnabled else { return }
-    initialCount = Self.maximumInitialCount
-    next = min(next, now + Self.initialInterval)
+    if isEnabled { schedule.begin(at: now) }
   }
 
   /// Everybody shall be told: at once, unless that was done just now.
   mutating func advertiseSoon(at now: Instant) {
-    guard isEnabled else { return }
-    next = min(next, last.map { max(now, $0 + Self.shortestGap) } ?? now)
+    if isEnabled { schedule.advertiseSoon(at: now) }
   }
 
   /// Everybody was told.
   mutating func advertised(at now: Instant, by generator: inout SeededGenerator) {
-    last = now
-    if initialCount > 0 {
-      initialCount -= 1
-      next = now + Self.initialInterval
-      return
-    }
-    let range = Self.shortestInterval.nanoseconds...Self.longestInterval.nanoseconds
-    next = now + Interval(nanoseconds: Int64.random(in: range, using: &generator))
+    schedule.advertised(at: now, by: &generator)
   }
 }
 

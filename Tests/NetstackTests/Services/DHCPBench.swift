@@ -20,6 +20,7 @@ struct ClientMessage {
   var maximumSize: UInt16?
   var asksFor: [UInt8]?
   var wantsRapidCommit = false
+  var leaseTime: UInt32?
   var isIPXE = false
 
   func bytes() throws -> [UInt8] {
@@ -35,6 +36,7 @@ struct ClientMessage {
     if let server { writer.append(.serverIdentifier, server) }
     if let hostname { writer.append(.hostname, hostname) }
     if let asksFor { writer.append(.parameterRequestList, asksFor) }
+    if let leaseTime { writer.append(.leaseTime, leaseTime) }
     if wantsRapidCommit { writer.append(.rapidCommit, []) }
     // What iPXE says of itself: that it knows DNS.
     if isIPXE { writer.append(.iPXE, [23, 1, 1]) }
@@ -72,10 +74,10 @@ struct DHCPBench {
   var server: DHCPServer
   var now = Instant.zero + .seconds(1000)
 
-  init(_ configure: (inout NetworkSettings) -> Void = { _ in }) {
+  init(terms: DHCPTerms = DHCPTerms(), _ configure: (inout NetworkSettings) -> Void = { _ in }) {
     var settings = NetworkSettings()
     configure(&settings)
-    server = DHCPServer(settings: settings)
+    server = DHCPServer(settings: settings, terms: terms)
   }
 
   /// Sends bytes and returns the server's silence, or what it wrote.
