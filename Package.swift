@@ -65,16 +65,21 @@ let package = Package(
     // The program.
     .target(name: "Configuration", dependencies: ["Primitives"], swiftSettings: settings),
     .target(
+      name: "Bridge",
+      dependencies: [
+        "Primitives", "Wire", "Netstack", "LinuxSystem", "RouteNetlink", "Nftables", "Configuration",
+      ], swiftSettings: settings),
+    .target(
       name: "Runtime",
       dependencies: [
         "Primitives", "Buffers", "Wire", "Netstack", "Capture", "Recording", "LinuxSystem", "RouteNetlink", "Links",
-        "HostSockets", "Configuration", "BridgeHelper",
+        "HostSockets", "Configuration", "Bridge", "BridgeHelper",
         basicContainers, .product(name: "Logging", package: "swift-log"), "TOMLKit",
       ], swiftSettings: settings),
     .executableTarget(
       name: "culvert",
       dependencies: [
-        "Runtime", "Simulation", "Capture", "Recording", "Configuration", "LinuxSystem", "RouteNetlink",
+        "Runtime", "Bridge", "Simulation", "Capture", "Recording", "Configuration", "LinuxSystem", "RouteNetlink",
         "Netstack", "Primitives",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
@@ -115,6 +120,10 @@ let package = Package(
     .testTarget(
       name: "NftablesTests", dependencies: ["Nftables", "LinuxSystem", "Primitives"], swiftSettings: settings),
     .testTarget(
+      name: "BridgeTests",
+      dependencies: ["Bridge", "Nftables", "LinuxSystem", "RouteNetlink", "Netstack", "Wire", "Primitives"],
+      swiftSettings: settings),
+    .testTarget(
       name: "CaptureTests", dependencies: ["Capture", "Wire", "LinuxSystem", "Primitives"], swiftSettings: settings),
     .testTarget(
       name: "HostSocketsTests",
@@ -139,7 +148,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "SystemTests",
-      dependencies: ["LinuxSystem", "Primitives", "Simulation"],
+      dependencies: ["LinuxSystem", "Primitives", "Simulation", "Bridge", "Netstack", "RouteNetlink"],
       exclude: ["Parity/Differences.md"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

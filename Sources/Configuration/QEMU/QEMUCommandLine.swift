@@ -25,7 +25,10 @@ public struct QEMUCommandLine: Hashable, Sendable {
   /// For the latter a device is added unless the words refer to `netdev` already: of the model `nic` if given, else
   /// virtio in the kind that the machine takes, else the board's own. A command line that wants no network
   /// (`-nic none`) gets none.
-  public func attachment(netdev: String = "net0", nic: String? = nil) throws(ConfigurationError) -> QEMUAttachment {
+  /// - Parameter addsNetwork: whether one is added where none is asked for.
+  public func attachment(
+    netdev: String = "net0", nic: String? = nil, addsNetwork: Bool = true
+  ) throws(ConfigurationError) -> QEMUAttachment {
     let options = options
     var attachment = QEMUAttachment(program: program)
     for option in options {
@@ -42,14 +45,14 @@ public struct QEMUCommandLine: Hashable, Sendable {
     }
     if options.contains(where: { $0.uses(netdev: netdev) }) {
       if !attachment.contains(netdev) { attachment.attach(netdev) }
-    } else if attachment.networks.isEmpty, nic != nil || !options.contains(where: \.wantsNoNetwork) {
+    } else if addsNetwork, attachment.networks.isEmpty, nic != nil || !options.contains(where: \.wantsNoNetwork) {
       attachment.attach(netdev, with: device(for: netdev, model: nic, among: options))
     }
     return attachment
   }
 
   /// The words that add a device to the network `netdev`.
-  private func device(for netdev: String, model: String?, among options: [QEMUOption]) -> [String] {
+  func device(for netdev: String, model: String?, among options: [QEMUOption]) -> [String] {
     let reference = "netdev=\(netdev.qemuEscaped)"
     if let model { return ["-device", "\(model),\(reference)"] }
     let machine = QEMUProperties(merging: options.filter { $0.name == "machine" || $0.name == "M" })
@@ -61,12 +64,12 @@ public struct QEMUCommandLine: Hashable, Sendable {
     }
   }
 
-  private var options: [QEMUOption] { QEMUOption.options(in: Array(words.dropFirst())) }
+  var options: [QEMUOption] { QEMUOption.options(in: Array(words.dropFirst())) }
 }
 
 extension QEMUOption {
   /// Whether the option makes a network called `netdev`.
-  fileprivate func defines(netdev: String) -> Bool {
+  func defines(netdev: String) -> Bool {
     switch name {
     case "netdev", "nic": QEMUProperties(value)["id"] == netdev
     default: false

@@ -25,7 +25,7 @@ final class DHCPWorld {
   /// the client leaves that to it.
   var scriptPath: String { folder["script"] }
 
-  private static let script = """
+  static let script = """
     #!/bin/sh
     reason=${reason:-$1}
     # udhcpc has `ip` and `mask`, dhclient `new_ip_address` and so on, and dhcpcd, which says a `protocol`, does it itself.

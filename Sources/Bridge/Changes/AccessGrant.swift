@@ -1,0 +1,103 @@
+import LinuxSystem
+
+/// A line in the list of what QEMU's bridge helper may do for users (`/etc/qemu/bridge.conf`), between two marks by
+/// which it is found again.
+public struct AccessGrant: Codable, Hashable, Sendable {
+  /// The list, without symbolic links on its way.
+  public var path: String
+  /// The bridge that is allowed.
+  public var bridge: String
+  /// Whether the list was made for it, and may go when nothing else is in it.
+  public var makesFile: Bool
+  /// Whether the folder was, too.
+  public var makesFolder: Bool
+  /// Whether the list's last line was without an end, which it is given.
+  public var endsLine: Bool
+
+  /// Where QEMU's helper looks, in Debian's and most others' packages.
+  static let usualPath = "/etc/qemu/bridge.conf"
+  /// The most that is read of a list, in bytes.
+  private static let longestList = 1 << 20
+
+  /// The grant of `bridge` that is missing in the list; nil where it is allowed already.
+  init?(of bridge: String, in path: String = usualPath) throws(SystemError) {
+    let real = try FileSystem.realPath(of: path)
+    let text = try real.map { path throws(SystemError) in try Self.read(path) } ?? ""
+    guard !Self.allows(bridge, in: text) else { return nil }
+    self.path = real ?? path
+    self.bridge = bridge
+    makesFile = real == nil
+    makesFolder = !FileSystem.exists(Self.folder(of: path))
+    endsLine = !text.isEmpty && !text.hasSuffix("\n")
+  }
+
+  /// Whether a list allows a bridge, itself or with all others. Files that it includes are not looked at: a second line
+  /// does no harm.
+  static func allows(_ bridge: String, in text: String) -> Bool {
+    text.split(separator: "\n").contains { line in
+      let words = line.split { $0 == " " || $0 == "\t" }
+      return words.count == 2 && words[0] == "allow" && (words[1] == bridge || words[1] == "all")
+    }
+  }
+
+  // MARK: Making and taking back
+
+  /// Writes the line, where it is not there.
+  func make() throws(SystemError) {
+    if makesFolder, !FileSystem.exists(Self.folder(of: path)) { try FileSystem.makeFolder(Self.folder(of: path)) }
+    let text = FileSystem.exists(path) ? try Self.read(path) : ""
+    guard !text.contains(opening) else { return }
+    try write(text + (endsLine ? "\n" : "") + "\(opening)\nallow \(bridge)\n\(closing)\n")
+  }
+
+  /// Removes what stands between the marks, and the file and its folder where they were made for it and nothing else is
+  /// in them.
+  func takeBack() throws(SystemError) {
+    try FileSystem.removeReplacement(of: path)
+    guard FileSystem.exists(path) else { return try removeFolder() }
+    let text = try Self.read(path)
+    var rest = Self.removing(from: opening, to: closing, in: text)
+    if rest != text, endsLine, rest.hasSuffix("\n") { rest.removeLast() }
+    if rest.isEmpty && makesFile {
+      try FileSystem.unlink(path)
+      return try removeFolder()
+    }
+    if rest != text { try write(rest) }
+  }
+
+  private func removeFolder() throws(SystemError) {
+    guard makesFolder, FileSystem.exists(Self.folder(of: path)) else { return }
+    do throws(SystemError) { try FileSystem.removeFolder(Self.folder(of: path)) } catch  where error.isNotEmpty {}
+  }
+
+  private var opening: String { "# begin of what culvert has added for \(bridge)" }
+  private var closing: String { "# end of what culvert has added for \(bridge)" }
+
+  /// The text without the lines from one mark to the other. An opening without an end stays: what follows may be
+  /// somebody's.
+  static func removing(from opening: String, to closing: String, in text: String) -> String {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    guard let first = lines.firstIndex(where: { $0 == opening }),
+      let last = lines[first...].firstIndex(where: { $0 == closing })
+    else { return text }
+    return (lines[..<first] + lines[(last + 1)...]).joined(separator: "\n")
+  }
+
+  // MARK: The file
+
+  private static func read(_ path: String) throws(SystemError) -> String {
+    try FileDescriptor.contents(of: path, limit: longestList)
+  }
+
+  /// Its owner and its permissions stay: those decide who may read the list.
+  private func write(_ text: String) throws(SystemError) {
+    let isThere = FileSystem.exists(path)
+    try FileSystem.replace(
+      path, with: text, mode: isThere ? try FileIdentity(path: path).permissions : 0o644,
+      owner: isThere ? try FileOwner(of: path) : nil)
+  }
+
+  private static func folder(of path: String) -> String {
+    String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+  }
+}
