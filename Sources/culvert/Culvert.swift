@@ -25,6 +25,9 @@ struct Culvert: ParsableCommand {
         Run a program in a network namespace of its own:
           culvert exec -- curl http://example.com/
 
+        Put guests on a bridge, with DHCP and a way outside:
+          culvert bridge up
+
         Look into one that runs:
           culvert serve --control unix:ctl.sock unix:net.sock &
           culvert ctl --socket unix:ctl.sock flows
@@ -36,6 +39,7 @@ struct Culvert: ParsableCommand {
     version: Version.current,
     subcommands: [
       RunCommand.self, ServeCommand.self, ExecCommand.self, CheckCommand.self, CtlCommand.self, InspectCommand.self,
+      ReplayCommand.self, BridgeCommand.self,
       ReplayCommand.self, TAPCommand.self,
       CompletionsCommand.self, NamespaceHelperCommand.self,
     ])

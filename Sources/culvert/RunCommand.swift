@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import Primitives
 import Runtime
 
 /// `culvert run`.
@@ -12,6 +13,9 @@ struct RunCommand: ParsableCommand {
       QEMU inherits, and a network device: virtio of the kind that the machine takes (PCI, MMIO or channel), the \
       board's own where there is no virtio, or the one that --nic names. A command line that has a device with \
       'netdev=net0' gets no other. QEMU 7.2 or later is needed.
+
+      With --bridge the guest gets a port of a bridge of the kernel's, by 'culvert-bridge-helper' or QEMU's own, and a \
+      hardware address of its own; user networks of the command line are Culvert's all the same.
 
       Where COMMAND asks for user networks of QEMU's ('-netdev user', '-nic user' or '-net user'), these become \
       Culvert's instead, each with its own options; network options here come in their place, and further forwards, \
@@ -33,6 +37,9 @@ struct RunCommand: ParsableCommand {
         A guest without a virtio driver:
           culvert run --nic e1000 -- qemu-system-i386 -m 256 old.img
 
+        A guest on a bridge, which 'culvert bridge up' has made:
+          culvert run --bridge bridge0 -- qemu-system-x86_64 -m 512 disk.img
+
         A device with properties of its own:
           culvert run -- qemu-system-x86_64 \\
             -device virtio-net-pci,netdev=net0,mac=52:54:00:00:00:07 disk.img
@@ -50,6 +57,21 @@ struct RunCommand: ParsableCommand {
     help: ArgumentHelp("What QEMU calls the network.", valueName: "id"))
   var netdev = "net0"
 
+  @Option(
+    name: .customLong("bridge"),
+    help: ArgumentHelp(
+      "Make the guest a port of this bridge of the kernel's, instead of giving it a network of Culvert's.",
+      valueName: "name"))
+  var bridge: String?
+
+  @Option(
+    name: .customLong("mac"),
+    help: ArgumentHelp(
+      "The hardware address of the guest's device on the bridge (default: one of QEMU's that follows from the guest's "
+        + "image).", valueName: "address"),
+    transform: readHardware)
+  var hardware: MACAddress?
+
   @OptionGroup(title: "Network Options") var network: NetworkArguments
   @OptionGroup(title: "Process Options") var process: ProcessArguments
 
@@ -61,7 +83,19 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let options = try process.options(network: network, defaultLevel: .warning)
     guard options.links.isEmpty else { throw ConfigurationError("link", "'run' makes its own link; leave it out") }
-    let status = try Service.run(try QEMUCommandLine(command), netdev: netdev, nic: nic, options: options)
+    guard bridge != nil || hardware == nil else {
+      throw ValidationError("--mac is for the device on a bridge; give --bridge, or 'mac=' with --nic.")
+    }
+    let guest = bridge.map { BridgedGuest(bridge: $0, hardware: hardware, model: nic) }
+    let status = try Service.run(
+      try QEMUCommandLine(command), netdev: netdev, nic: nic, guest: guest, options: options)
     guard status == 0 else { throw ExitCode(status) }
   }
+}
+
+@Sendable private func readHardware(_ text: String) throws -> MACAddress {
+  guard let address = MACAddress(text), address.isUnicast else {
+    throw ValidationError("'\(text)' is no hardware address of a device, as 52:54:00:12:34:59")
+  }
+  return address
 }

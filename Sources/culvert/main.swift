@@ -1,4 +1,5 @@
 import ArgumentParser
+import Bridge
 import Capture
 import Configuration
 import Glibc
@@ -6,7 +7,8 @@ import LinuxSystem
 import Runtime
 
 // The command line's edge: every end of the program and its status is decided here.
-// 0 a regular end, 1 something could not be done, 2 a wrong command line; `run` ends with its command's status.
+// 0 a regular end, 1 something could not be done, 2 a wrong command line, 3 somebody else's rules in a bridge's way; `run`
+// ends with its command's status.
 
 do {
   // Memory is at its highest while the program starts: each step gives back the code that only it has needed, that of
@@ -21,6 +23,9 @@ do {
 } catch let error as ConfigurationError {
   StandardStream.error.write("culvert: \(error)\n")
   exit(1)
+} catch let error as BridgeError {
+  StandardStream.error.write(error.description.split(separator: "\n").map { "culvert: \($0)\n" }.joined())
+  exit(error.isObstruction ? 3 : 1)
 } catch let error as CaptureError {
   StandardStream.error.write("culvert: \(error)\n")
   exit(1)

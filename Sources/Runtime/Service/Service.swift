@@ -45,20 +45,26 @@ public enum Service {
   /// as it is, in the place of this process.
   ///
   /// What `options` say of the network holds for each of them; forwards, domains to search, leases, their file and
-  /// routes are the first one's.
+  /// routes are the first one's. With a `guest` the machine becomes a port of a bridge as well, and has no network of
+  /// Culvert's unless the command line asks for one.
   /// - Returns: the status to exit with.
   public static func run(
-    _ command: QEMUCommandLine, netdev: String = "net0", nic: String? = nil, options: ServiceOptions
+    _ command: QEMUCommandLine, netdev: String = "net0", nic: String? = nil, guest: BridgedGuest? = nil,
+    options: ServiceOptions
   ) throws(ServiceError) -> Int32 {
-    try ServiceError.wrapping {
-      let attachment = try command.attachment(netdev: netdev, nic: nic)
+    let command = try guest?.attached(to: command) ?? command
+    return try ServiceError.wrapping {
+      let attachment = try command.attachment(netdev: netdev, nic: guest == nil ? nic : nil, addsNetwork: guest == nil)
       var ends = UniqueArray<DescriptorPair>()
       for _ in attachment.networks { ends.append(try Socket.pair(.stream)) }
       let names = attachment.names
       let threshold = LogThreshold(Logger.Level(options.logLevel))
       let logger = Logger.standardError(threshold, network: names.count > 1 ? names[0] : nil)
       let setup = try Setup(options, for: attachment, logger: logger)
-      guard !attachment.networks.isEmpty else { try setup.replaceProcess(with: command) }
+      guard !attachment.networks.isEmpty else {
+        if guest == nil { logger.warning("the command wants no network, and is run as it is") }
+        try setup.replaceProcess(with: command)
+      }
       guard options.queues == 1 else { throw ServiceError("the link of 'run' has one queue; leave --queues out") }
       var loops = try setup.makeLoop(links: [.descriptor(try ends[0].first.duplicate().take())])
       let capture = try setup.startCapture(of: &loops)

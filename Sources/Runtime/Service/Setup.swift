@@ -15,7 +15,7 @@ struct Setup: ~Copyable {
   let options: ServiceOptions
   let configuration: ReloadableConfiguration?
   let logger: Logger
-  private let ready: FileDescriptor?
+  private let ready: ReadyReport
   private let capture: CapturePlan?
   private let hostCapture: CapturePlan?
   private let control: ControlAddress?
@@ -29,7 +29,7 @@ struct Setup: ~Copyable {
     let network = try options.checkedNetwork
     let control = try options.control.map { try ControlAddress($0) }
     try options.capture.check()
-    let ready = try Self.takeDescriptor(options.readyDescriptor)
+    let ready = try ReadyReport(options.readyDescriptor)
     // Before anything is written to the standard output, or started that could.
     let name = attachment.flatMap { index < $0.names.count ? $0.names[index] : nil } ?? "net0"
     let plan = try CapturePlan(options.captureBesideRecording(of: name))
@@ -44,20 +44,8 @@ struct Setup: ~Copyable {
     configuration = ReloadableConfiguration(all, attachment, index, network: network)
   }
 
-  private static func takeDescriptor(_ number: Int32?) throws(ServiceError) -> FileDescriptor? {
-    guard let number else { return nil }
-    let descriptor = FileDescriptor(owning: number)
-    do {
-      try descriptor.setCloseOnExec()
-    } catch {
-      throw ServiceError("cannot report on descriptor \(number) (--ready-fd): \(error.reason)")
-    }
-    return descriptor
-  }
-
   /// Runs a command in the place of this process: there is no network to serve it.
   consuming func replaceProcess(with command: QEMUCommandLine) throws -> Never {
-    logger.warning("the command wants no network, and is run as it is")
     reportReady()
     try ProcessControl.replace(with: command.words)
   }
@@ -110,20 +98,12 @@ struct Setup: ~Copyable {
   /// Writes the file with the process's number, where one was asked for.
   func writePIDFile() throws -> ProcessIDFile? { try options.pidFile.map { try ProcessIDFile(path: $0) } }
 
-  /// Tells whoever asked that everything is set up. One who has gone meanwhile is no reason to stop.
+  /// Tells whoever asked that everything is set up.
   consuming func reportReady() {
     // Reading command lines and setting up takes more code than all that follows.
     ProcessControl.releaseCode()
-    do throws(SystemError) {
-      switch consume ready {
-      case .none: break
-      // The byte that slirp4netns writes, too.
-      case .some(let descriptor): try descriptor.write("1")
-      }
-    } catch {
-      logger.warning("nobody was told that everything is set up: \(error)")
-    }
-    ServiceManager.tell("READY=1", logger)
+    let logger = logger
+    ready.tell(logger)
   }
 
   /// Opens the folder whose files guests may fetch, nil where there is none to.

@@ -1,0 +1,95 @@
+public import Bridge
+public import Configuration
+import LinuxSystem
+import Logging
+import Netstack
+import Primitives
+
+/// What `culvert bridge up` is asked for.
+public struct BridgeServiceOptions: Hashable, Sendable {
+  /// The bridge.
+  public var bridge: BridgeOptions
+  /// The descriptor on which to report that it is up.
+  public var readyDescriptor: Int32?
+  /// Whether it leaves its standard streams once it is up.
+  public var isInBackground = false
+  /// How much to log.
+  public var logLevel = LogLevel.info
+
+  /// A bridge, with the defaults of the rest.
+  public init(bridge: BridgeOptions) { self.bridge = bridge }
+}
+
+/// Sets a bridge up and serves its guests, until a signal ends it: what `culvert bridge up` does.
+public enum BridgeService {
+  /// Sets the bridge up, serves DHCP and router advertisements on it, and takes everything back at the end. Where there
+  /// is nothing to serve, or somebody serves it already, it returns at once.
+  public static func run(_ options: BridgeServiceOptions) throws {
+    let logger = Logger.standardError(LogThreshold(Logger.Level(options.logLevel)))
+    let network = try BridgeNetwork(options.bridge)
+    let ready = try ReadyReport(options.readyDescriptor)
+    let state = try BridgeState(of: network.bridge)
+    // Before anything is changed: what ends this process must not come between a change and its being taken back.
+    let signals = try SignalQueue(Signals.ending)
+    ProcessControl.ignoreBrokenPipes()
+    let up = try BridgeSetup.bringUp(options.bridge, state: state)
+    if let server = up.otherServer {
+      logger.info("\(network.bridge) is up already, and served by process \(server)")
+      return ready.tell(logger)
+    }
+    for change in up.changes { logger.debug("\(change.words)") }
+    logger.info("\(network.bridge) is up: \(words(network, uplink: up.uplink))")
+    guard up.isServer else { return ready.tell(logger) }
+    do {
+      var loop = try BridgeLoop(
+        network, options.bridge, uplink: up.uplink, state: state, signals: signals, logger: logger)
+      ready.tell(logger)
+      if options.isInBackground { try StandardStream.discardAll() }
+      try loop.run(state)
+    } catch {
+      try BridgeSetup.takeOwnDown(state)
+      throw error
+    }
+    try BridgeSetup.takeOwnDown(state)
+    logger.info("\(network.bridge) is down")
+  }
+
+  private static func words(_ network: BridgeNetwork, uplink: String?) -> String {
+    let way = uplink.map { "\(network.prefix) goes out by \($0)" } ?? "\(network.prefix), without a way outside"
+    let leases = network.leases.map { ", DHCP from \($0.lowerBound) to \($0.upperBound)" } ?? ", no DHCP"
+    return way + leases + (network.ipv6Prefix.map { ", \($0)" } ?? "")
+  }
+
+  /// Runs a command in the background, as the first of a session of its own, and waits until it tells that it is set
+  /// up, by `--ready-fd`, or ends.
+  /// - Parameter command: the program and its words; until it is set up its messages come here.
+  /// - Returns: the status to exit with.
+  public static func runInBackground(_ command: [String]) throws -> Int32 {
+    let (near, far) = try FileDescriptor.pipe().take()
+    let reading = FileDescriptor(owning: near)
+    let writing = FileDescriptor(owning: far)
+    let number: Int32 = 3
+    let child = try ChildProcess(
+      command + ["--ready-fd", "\(number)"], inheriting: [.init(writing.rawValue, as: number)], inNewSession: true)
+    _ = consume writing
+    var byte: [UInt8] = [0]
+    var span = byte.mutableSpan
+    // The pipe's end without a byte: it could not be set up, and says why.
+    return try reading.read(into: &span) == 1 ? 0 : try child.waitUntilExit().shellStatus
+  }
+
+  // MARK: Status
+
+  /// What there is of a bridge, its leases included.
+  public static func status(of bridge: String) throws -> BridgeStatus {
+    let state = try BridgeState(of: bridge)
+    let now = MonotonicClock.now
+    let leases = try LeaseFile(path: state.leases).read(at: now).filter { $0.expiry > now }.map { lease in
+      BridgeStatus.Lease(
+        address: "\(lease.address)", hardware: "\(lease.hardware)",
+        hostname: lease.hostname.isEmpty ? nil : lease.hostname,
+        secondsLeft: (lease.expiry - now).nanoseconds / 1_000_000_000)
+    }
+    return try BridgeStatus(of: state, leases: leases)
+  }
+}
