@@ -63,6 +63,23 @@ extension SystemTests {
       }
     }
 
+    @Test(Requirement.culvert, Requirement.root, Requirement.installed("curl", "tshark"))
+    func `what happens is recorded and replayed as the README says`() throws {
+      let folder = try ScratchFolder()
+      let build = URL(filePath: Requirement.culvertPath).deletingLastPathComponent().path()
+      let commands = try #require(Self.blocks("records what happens").first)
+      let http = try HTTPServer(content: Array("swordfish\n".utf8), uploads: ScratchFolder(), crowd: 1)
+      // What is at the README's port may be somebody's.
+      let script = commands.replacingOccurrences(of: ":8000/", with: ":\(http.port)/content")
+      let printed = try Program.run(
+        "bash", "-c", "set -e; cd \(folder.path); PATH=\(build):$PATH\n\(script)\ncat page")
+      #expect(printed.hasSuffix("\nswordfish"), "\(printed)")
+      // Once for the folder, once for its only recording.
+      #expect(printed.components(separatedBy: "identical: ").count == 3, "\(printed)")
+      #expect(
+        try Program.run("tshark", "-r", folder["frames.pcap"], "-Y", "http.response.code == 200").contains("HTTP"))
+    }
+
     @Test(Requirement.guest) func `the README tells of every option that QEMU's help has for its user network`() throws
     {
       let help = try Program.run("qemu-system-x86_64", "-h")
