@@ -121,15 +121,12 @@ public struct BridgePlan {
 
   /// No other interface may be in the guests' network: the host would look for guests there.
   private func checkAddress() throws(BridgeError) {
-    for assigned in addresses where assigned.interface != found?.index {
-      guard let address = assigned.address.address.ipv4 else { continue }
-      let length = min(assigned.address.prefixLength, network.prefix.length)
-      guard IPv4Prefix(containing: address, length: length).contains(network.prefix.network) else { continue }
-      let name = interfaces.first { $0.index == assigned.interface }?.name ?? "an interface"
-      throw BridgeError(
-        "\(network.prefix) is a part of the network of \(name) (\(assigned.address)), or the other way round; "
-          + "give another by --address")
-    }
+    let clash = addresses.first { $0.interface != found?.index && $0.address.meets(network.prefix) }
+    guard let clash else { return }
+    let name = interfaces.first { $0.index == clash.interface }?.name ?? "an interface"
+    throw BridgeError(
+      "\(network.prefix) is a part of the network of \(name) (\(clash.address)), or the other way round; "
+        + "give another by --address")
   }
 
   private func checkPorts() throws(BridgeError) {
@@ -217,6 +214,14 @@ extension BridgePlan {
     let redirects = KernelParameter.ofInterface("all", "ipv4", "accept_redirects")
     if family == "ipv4", let value = try redirects.value() { changes.append(.keep(redirects, value: value)) }
     changes.append(.set(all, to: "1", previous: present))
+  }
+}
+
+extension InterfaceAddress {
+  /// Whether its network and another have addresses in common: one is a part of the other.
+  func meets(_ other: IPv4Prefix) -> Bool {
+    guard let ipv4 = address.ipv4 else { return false }
+    return IPv4Prefix(containing: ipv4, length: min(prefixLength, other.length)).contains(other.network)
   }
 }
 

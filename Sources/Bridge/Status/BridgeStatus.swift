@@ -202,9 +202,7 @@ struct BridgeLook: ~Copyable {
   private func addressProblems(_ network: BridgeNetwork) -> [String] {
     addresses.compactMap { assigned in
       guard let state = interfaces.first(where: { $0.index == assigned.interface }), state.name != bridge,
-        let address = assigned.address.address.ipv4,
-        IPv4Prefix(containing: address, length: min(assigned.address.prefixLength, network.prefix.length))
-          .contains(network.prefix.network)
+        assigned.address.meets(network.prefix)
       else { return nil }
       return "\(state.name) has the address \(assigned.address), whose network meets the guests' \(network.prefix)"
     }

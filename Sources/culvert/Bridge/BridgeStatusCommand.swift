@@ -10,8 +10,8 @@ struct BridgeStatusCommand: ParsableCommand {
     abstract: "Print what there is of a bridge, and what is wrong with it.",
     discussion: """
       The bridge and its uplink, its ports with the processes that hold them and the guests behind them, leases, what \
-      the rules have counted, and problems, of which 'none' is the best. It changes nothing, and needs root only to see \
-      the processes and rules of others.
+      the rules have counted, and problems, of which 'none' is the best. It changes nothing, but takes root to see the \
+      rules, and the processes of others.
       """)
 
   @OptionGroup var name: BridgeNameArgument
