@@ -91,7 +91,9 @@ extension LeaseFile {
   /// The text of the file; `now` and `wallClock` are the same moment.
   package static func text(of leases: [DHCPLease], at now: Instant, wallClock: Int64) -> String {
     let lines = leases.map { lease in
-      let seconds = ((lease.expiry - now).nanoseconds + 999_999_999) / 1_000_000_000
+      // The next whole second, of one that has ended as well: a division cuts towards zero.
+      let left = (lease.expiry - now).nanoseconds
+      let seconds = (left > 0 ? left + 999_999_999 : left) / 1_000_000_000
       return ControlJSON.text(
         Line(
           family: lease.address.family == .ipv4 ? .ipv4 : .ipv6, address: lease.address.description,
