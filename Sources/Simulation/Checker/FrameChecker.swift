@@ -156,12 +156,23 @@ public struct FrameChecker {
 
   /// A hop limit that ends is told of before the content is looked at.
   private mutating func noteUndecodable(_ bytes: [UInt8]) {
-    guard bytes.count >= 58, bytes[12...13] == [0x86, 0xdd] else { return }
-    let (source, destination) = (IPv6Address(bytes.span, at: 22), IPv6Address(bytes.span, at: 38))
-    quotable.insert(
-      Quote(
-        source: IPAddress(source), destination: IPAddress(destination), proto: bytes[20],
-        ports: Array(bytes[54..<58])))
+    guard bytes.count >= 14 + 28 else { return }
+    let span = bytes.span
+    switch span.bigEndian16(at: 12) {
+    case 0x0800:
+      let ports = 14 + Int(bytes[14] & 15) * 4
+      guard bytes.count >= ports + 4 else { return }
+      quotable.insert(
+        Quote(
+          source: IPAddress(IPv4Address(span, at: 26)), destination: IPAddress(IPv4Address(span, at: 30)),
+          proto: bytes[23], ports: Array(bytes[ports..<(ports + 4)])))
+    case 0x86dd where bytes.count >= 58:
+      quotable.insert(
+        Quote(
+          source: IPAddress(IPv6Address(span, at: 22)), destination: IPAddress(IPv6Address(span, at: 38)),
+          proto: bytes[20], ports: Array(bytes[54..<58])))
+    default: break
+    }
   }
 
   private mutating func learn(_ address: IPAddress, at hardware: MACAddress) {

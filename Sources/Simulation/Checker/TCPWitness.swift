@@ -25,6 +25,8 @@ struct TCPWitness {
   private var allowedEdge = 0
   private var lastGuestWindow = 0
   private var guestAcknowledged: SequenceNumber?
+  /// What the guest's latest segment acknowledges, be it anything.
+  private var lastAcknowledgment: SequenceNumber?
   /// The connection that begins with the guest's latest SYN, if the stack takes that for a beginning: none, or one.
   private var successor: [TCPWitness] = []
 
@@ -49,11 +51,12 @@ struct TCPWitness {
   // MARK: From the guest
 
   mutating func guestSent(_ segment: PlainTCP) {
-    // In the middle of a connection a SYN with a FIN begins no new one.
-    let mayBegin = guestStart == nil || !segment.flags.contains(.fin)
+    // Where the guest has begun, neither a SYN with a FIN begins another connection, nor one that answers nothing.
+    let mayBegin = guestStart == nil || segment.flags.isDisjoint(with: [.fin, .ack])
     if segment.flags.contains(.syn) && mayBegin && !segment.flags.contains(.rst) { guestSynchronized(segment) }
     if !successor.isEmpty { successor[0].guestSent(segment) }
     if let timestamps = segment.timestamps { guestClocks.insert(timestamps.value) }
+    if segment.flags.contains(.ack) { lastAcknowledgment = segment.acknowledgment }
     guard let guestStart, !segment.flags.contains(.rst) else { return }
     let first = segment.sequence - guestStart
     if segment.length > 0 { arrived(first..<(first + segment.length)) }
@@ -68,7 +71,11 @@ struct TCPWitness {
   }
 
   private mutating func guestSynchronized(_ segment: PlainTCP) {
-    guard segment.sequence != guestStart else { return }
+    guard segment.sequence != guestStart else {
+      // One that the stack had no room for came to nothing, and it is this one that counts.
+      if stackStart == nil { successor = [TCPWitness(defaultMSS: defaultMSS)] }
+      return
+    }
     guard guestStart == nil || stackStart == nil else {
       // A SYN in the middle of a connection is not a new one, unless the stack answers it as such.
       if successor.first?.guestStart != segment.sequence { successor = [TCPWitness(defaultMSS: defaultMSS)] }
@@ -137,7 +144,15 @@ struct TCPWitness {
   /// A SYN-ACK, or a refusal, that acknowledges the guest's latest SYN: so there is another connection.
   private mutating func beginSuccessor(_ segment: PlainTCP) {
     guard let next = successor.first, let start = next.guestStart else { return }
+    // Of the same SYN, sent twice, the one that has offered what is answered.
+    if start == guestStart && hasOffered(segment) { return }
     if (1...max(next.received, 1)).contains(segment.acknowledgment - start) { self = next }
+  }
+
+  /// Whether the guest's SYN has offered what a SYN-ACK agrees to.
+  private func hasOffered(_ segment: PlainTCP) -> Bool {
+    (segment.windowScale == nil || guestScale != nil) && (segment.timestamps == nil || guestHasTimestamps)
+      && (!segment.options.contains(.sackPermitted) || guestTakesSACK)
   }
 
   private mutating func checkSynchronize(_ segment: PlainTCP) -> [String] {
@@ -181,7 +196,9 @@ struct TCPWitness {
     if let stackStart, handshakeAcknowledged, let guestAcknowledged {
       let offset = segment.sequence - stackStart
       let isNext = segment.sequence == guestAcknowledged || offset <= stream.count + 2
-      if !isNext || offset < 0 { faults.append("a reset outside of what was sent") }
+      // RFC 9293 section 3.10.7.1: to a segment of no connection, from where that acknowledges.
+      let isToStray = !segment.flags.contains(.ack) && segment.sequence == lastAcknowledgment
+      if !isToStray && (!isNext || offset < 0) { faults.append("a reset outside of what was sent") }
       wasReset = true
     }
     return faults

@@ -144,7 +144,7 @@ extension OperationTarget {
   }
 
   private static let wait: [UInt8] = [0, 4]
-  private static let openRaw: [UInt8] = [1, 0, 0x38, 0, 7]
+  private static let openRaw: [UInt8] = [1, 0, 0x30, 0, 7]
   private static let openOrderly: [UInt8] = [5, 0, 0]
   private static let worldSpeaks: [UInt8] = [7, 0, 4, 180]
 
@@ -154,6 +154,8 @@ extension OperationTarget {
     openRaw + [2, 0, 16, 5, 0, 100, 0, 2, 0, 16, 10, 0, 100, 0, 2, 0, 0, 90, 0] + wait + [2, 0, 5, 0, 0],
     openRaw + worldSpeaks + [2, 0, 0, 0, 0xc4, 1, 5] + [2, 0, 0, 0, 0xc4, 9, 5] + wait + wait + [0, 8],
     openRaw + [7, 0, 1] + wait + [2, 0, 5, 0, 0],
+    // A segment that begins with what was there already, and one that is all old.
+    openRaw + [2, 0, 0, 40, 0] + wait + [2, 0, 16, 236, 0, 60, 0] + wait + [2, 0, 16, 206, 0, 30, 0] + wait,
     // The guest's own TCP, with a peer that reads slowly, a window that closes, a link that does.
     openOrderly + wait + [6, 0, 3, 220, 10, 16] + wait + [7, 0, 2, 9, 0] + wait + [6, 0, 0] + [7, 0, 3, 0],
     openOrderly + worldSpeaks + [11, 2] + wait + [11, 0] + worldSpeaks + [7, 0, 0] + [6, 0, 0] + wait,
