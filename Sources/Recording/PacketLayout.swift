@@ -108,21 +108,27 @@ struct PacketLayout {
   private mutating func read(
     _ bytes: Span<UInt8>, proto: UInt8, from start: Int, _ addresses: Addresses, isFragment: Bool, isFirst: Bool
   ) {
+    // The ports are in the first fragment alone.
+    if isFragment, isResolverAlone(addresses.source) || isResolverAlone(addresses.destination) { return }
     let headerLength: Int
     switch proto {
     case _ where !isFirst: return find(.fragment(start: start, checksum: nil))
     case 1 where !isFragment, 58 where !isFragment: return readICMP(bytes, isIPv6: proto == 58, from: start)
     case 1, 58: headerLength = Redactor.icmpHeaderLength
     case 6:
-      guard start + 20 <= end else { return find(.unknown(start: start)) }
+      guard start + 20 <= end else { return findCutHeader(isFragment, from: start) }
       headerLength = max(Int(bytes[start + 12] >> 4) * 4, 20)
     case 17: headerLength = 8
     default: return find(.unknown(start: start))
     }
-    guard start + headerLength <= end else { return find(.unknown(start: start)) }
+    guard start + headerLength <= end else { return findCutHeader(isFragment, from: start) }
     let payload = start + headerLength
     let checksum = start + (proto == 6 ? 16 : proto == 17 ? 6 : 2)
     guard !isFragment else { return find(.fragment(start: payload, checksum: checksum)) }
+    if proto == 17 {
+      // RFC 768: what is behind the datagram's own end is not its data, nor in its sum.
+      end = min(end, start + max(Int(bytes.bigEndian16(at: start + 4)), headerLength))
+    }
     let source = Endpoint(addresses.source, port: bytes.bigEndian16(at: start))
     let destination = Endpoint(addresses.destination, port: bytes.bigEndian16(at: start + 2))
     switch readMessage(isTCP: proto == 6, source, destination) {
@@ -131,6 +137,11 @@ struct PacketLayout {
       content = .segment(
         start: min(payload + kept, end), checksum: checksum, isOptional: proto == 17)
     }
+  }
+
+  /// Of a header that goes on in the next fragment all stays that is here.
+  private mutating func findCutHeader(_ isFragment: Bool, from start: Int) {
+    find(isFragment ? .plain : .unknown(start: start))
   }
 
   /// How many bytes at the front of a payload stay; nil where all do, since the core itself reads it.
@@ -151,6 +162,12 @@ struct PacketLayout {
   private func isResolver(_ address: IPAddress) -> Bool {
     address == IPAddress(settings.ipv4Resolver) || address == IPAddress(settings.ipv6Resolver)
       || settings.guestForwards.contains { $0.target == .resolver && $0.endpoint.address == address }
+  }
+
+  /// Whether nobody but the resolver answers at an address, whatever the port.
+  private func isResolverAlone(_ address: IPAddress) -> Bool {
+    let isResolver = address == IPAddress(settings.ipv4Resolver) || address == IPAddress(settings.ipv6Resolver)
+    return isResolver && !settings.guestForwards.contains { $0.endpoint.address == address && $0.target != .resolver }
   }
 
   private func isGateway(_ address: IPAddress) -> Bool {

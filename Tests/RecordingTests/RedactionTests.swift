@@ -90,6 +90,40 @@ struct RedactionTests {
     }
   }
 
+  @Test func `bytes behind a datagram's own end`() throws {
+    try check { lab in
+      lab.setWorld { $0.datagramServices[host(.ipv4)] = .answers([1, 2, 3]) }
+      let (source, destination) = (lab.guest.address, IPv4Address(192, 0, 2, 7))
+      let udp = PlainPayload.udp(PlainUDP(sourcePort: 5000, destinationPort: 80, payload: Self.message(40)))
+      let bytes = udp.encoded(from: IPAddress(source), to: IPAddress(destination)) + Self.message(30)
+      lab.guest.send(PlainIPv4(from: source, to: destination, .raw(bytes), proto: 17))
+      lab.settle()
+      #expect(lab.guest.datagrams.filter { $0.destinationPort == 5000 }.count == 1)
+    }
+  }
+
+  @Test func `questions in fragments stay, and are answered`() throws {
+    for isRedacted in [false, true] {
+      let lab = recordedLab(redacted: isRedacted)
+      var answers = 0
+      lab.guest.bind(2000) { _, _ in answers += 1 }
+      let question = PlainDNS(7, PlainDNS.Question("gateway.culvert.internal", 1)).encoded
+      let (source, destination) = (lab.guest.address, lab.options.settings.ipv4Resolver)
+      let bytes = PlainPayload.udp(PlainUDP(sourcePort: 2000, destinationPort: 53, payload: question))
+        .encoded(from: IPAddress(source), to: IPAddress(destination))
+      for start in stride(from: 0, to: bytes.count, by: 16) {
+        let end = min(start + 16, bytes.count)
+        var part = PlainIPv4(from: source, to: destination, .raw(Array(bytes[start..<end])), proto: 17)
+        (part.fragmentOffset, part.moreFragments, part.dontFragment) = (start, end < bytes.count, false)
+        lab.guest.send(part)
+      }
+      lab.settle()
+      #expect(answers == 1)
+      let outcome = try replay(lab.finishRecordings()[0])
+      #expect(outcome.difference == nil, words(outcome))
+    }
+  }
+
   private func host(_ family: IPAddress.Family) -> Endpoint {
     family == .ipv4
       ? remote(7) : Endpoint(IPAddress(IPv6Address(high: 0x2001_0db8 << 32, low: 7)), port: 80)

@@ -15,8 +15,10 @@ extension OperationWorld {
     case 2: mangling = .resized(input.signed() * (choices & 16 == 0 ? 1 : 8), repaired: choices & 8 != 0)
     case 3: mangling = .repeated(2 + Int(choices >> 6))
     case 4:
+      // Where payload is not recorded, each fragment but the first is all payload, so no header may reach into one.
+      let length = max(8 * (1 + Int(input.byte())), lab.options.isRedacted ? 64 : 8)
       mangling = .divided(
-        8 * (1 + Int(input.byte())), reversed: choices & 8 != 0, skipping: choices & 16 == 0 ? nil : Int(choices >> 5))
+        length, reversed: choices & 8 != 0, skipping: choices & 16 == 0 ? nil : Int(choices >> 5))
     case 5: reportFailure()
     case 6: sendPart()
     default: speakOfNeighbors()
