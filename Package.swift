@@ -75,7 +75,7 @@ let package = Package(
         "Primitives", "Buffers", "Wire", "Netstack", "Capture", "Recording", "LinuxSystem", "RouteNetlink", "Links",
         "HostSockets", "Configuration", "Bridge", "BridgeHelper",
         basicContainers, .product(name: "Logging", package: "swift-log"), "TOMLKit",
-      ], swiftSettings: settings),
+      ], exclude: ["Control/README.md"], swiftSettings: settings),
     .executableTarget(
       name: "culvert",
       dependencies: [
@@ -148,7 +148,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "SystemTests",
-      dependencies: ["LinuxSystem", "Primitives", "Simulation", "Bridge", "Netstack", "RouteNetlink"],
+      dependencies: ["LinuxSystem", "Primitives", "Simulation", "Bridge", "Netstack", "Recording", "RouteNetlink"],
       exclude: ["Parity/Differences.md"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

@@ -1,6 +1,7 @@
 import Foundation
 import LinuxSystem
 import Primitives
+import Recording
 import Testing
 
 extension SystemTests {
@@ -73,6 +74,39 @@ extension SystemTests {
       #expect(bytes.range(of: Data("swordfish".utf8)) == nil)
       #expect(try replay(folder["r"]).text.contains("identical: "))
       #expect(!FileManager.default.fileExists(atPath: folder["r/net0.pcap"]))
+    }
+
+    /// Has a guest ping its gateway, and alters what it has said in the recording: identifier and sequence number of the
+    /// last request change places, which its checksum does not mind.
+    /// - Returns: the path of the altered recording.
+    private func recordAlteredPing(in folder: ScratchFolder) throws -> String {
+      try Program.run(
+        Requirement.culvertPath, "exec", "--record", folder["r"], "--", "ping", "-c", "12", "-i", "0.01", "10.0.2.2")
+      let recording = try Data(contentsOf: URL(filePath: folder["r/net0-loop0.recording"]))
+      var records = RecordingBlocks.records(of: Array(recording))
+      let request: [UInt8] = [10, 0, 2, 15, 10, 0, 2, 2, 8, 0]
+      let place = try #require(records.ranges(of: request).last).upperBound + 2
+      (records[place], records[place + 2]) = (records[place + 2], records[place])
+      (records[place + 1], records[place + 3]) = (records[place + 3], records[place + 1])
+      let altered = folder["altered.recording"]
+      try Data(RecordingBlocks.recording(of: records)).write(to: URL(filePath: altered))
+      return altered
+    }
+
+    @Test(Requirement.root, Requirement.culvert, Requirement.installed("ping"))
+    func `a frame that is different is shown field by field, with the ten inputs before it`() throws {
+      let folder = try ScratchFolder()
+      let altered = try recordAlteredPing(in: folder)
+      let replay = try Program([Requirement.culvertPath, "replay", altered])
+      #expect(try replay.waitForExit(seconds: 20) == .status(1))
+      let text = try replay.output.textAtEnd(seconds: 5)
+      #expect(text.contains("different at input ") && text.contains(" to a guest:"), "\(text)")
+      // What has changed places in the request has done so in the answer; all other fields are as they were.
+      let different = text.split(separator: "\n").filter { $0.hasPrefix("* ") }
+      #expect(different.count == 2, "\(text)")
+      #expect(different.allSatisfy { $0.contains("ICMP identifier") || $0.contains("ICMP sequence") }, "\(text)")
+      let inputs = text.split(separator: "\n").drop { !$0.hasPrefix("the inputs before it") }.dropFirst()
+      #expect(inputs.filter { !$0.contains("> ") }.count == 11, "\(text)")
     }
 
     @Test func `a full disk ends the recording and nothing else, and what is there is replayed`() throws {
