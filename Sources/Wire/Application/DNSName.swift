@@ -14,43 +14,49 @@ public struct DNSName: Hashable, Sendable {
   /// Reads a name's text, a dot at its end allowed; nil where it is not a domain name.
   public init?(_ text: some StringProtocol) {
     guard let labels = Self.labels(of: text) else { return nil }
-    self.init(labels: labels)
+    self.init(labels: labels[...])
   }
 
-  fileprivate init(labels: [some StringProtocol]) {
+  /// Makes a name of its labels.
+  /// - Precondition: they are such as `labels(of:)` gives.
+  init(labels: ArraySlice<ArraySlice<UInt8>>) {
     var bytes: [UInt8] = []
     for label in labels {
-      bytes.append(UInt8(label.utf8.count))
-      bytes += label.utf8.map(Self.lowercase)
+      bytes.append(UInt8(label.count))
+      bytes += label.map(Self.lowercase)
     }
     self.bytes = bytes + [0]
   }
+
+  /// A name of labels that are known to be such.
+  fileprivate init(_ labels: [String]) { self.init(labels: labels.map { ArraySlice($0.utf8) }[...]) }
 
   /// The name under which the name of an address is asked for: `15.2.0.10.in-addr.arpa` (RFC 1035 section 3.5), or
   /// nibbles in `ip6.arpa` (RFC 3596 section 2.5).
   public init(reverse address: IPAddress) {
     if let address = address.ipv4 {
       let octets = (0..<4).map { "\(address.bits >> UInt32(8 * $0) & 0xff)" }
-      self.init(labels: octets + ["in-addr", "arpa"])
+      self.init(octets + ["in-addr", "arpa"])
     } else {
       let nibbles = (0..<32).map { place in
         let half = place < 16 ? address.mapped.low : address.mapped.high
         return String(half >> UInt64(4 * (place % 16)) & 0x0f, radix: 16)
       }
-      self.init(labels: nibbles + ["ip6", "arpa"])
+      self.init(nibbles + ["ip6", "arpa"])
     }
   }
 
   /// The labels of a name's text (RFC 1035 section 2.3.4: labels of 1 to 63 bytes, 255 bytes in all), nil where it is
-  /// not a domain name.
-  static func labels<Text: StringProtocol>(of name: Text) -> [Text.SubSequence]? {
-    let labels = (name.hasSuffix(".") ? name.dropLast() : name[...]).split(
-      separator: ".", omittingEmptySubsequences: false)
-    let lengths = labels.map(\.utf8.count)
+  /// not a domain name. A label is bytes, whatever characters they make (RFC 2181 section 11).
+  static func labels(of name: some StringProtocol) -> [ArraySlice<UInt8>]? {
+    let dot = UInt8(ascii: ".")
+    let text = Array(name.utf8)
+    let labels = (text.last == dot ? text.dropLast() : text[...]).split(
+      separator: dot, omittingEmptySubsequences: false)
     // A length byte before each label, and the empty label at the end.
-    guard lengths.allSatisfy({ (1...longestLabel).contains($0) }), lengths.reduce(1, { $0 + $1 + 1 }) <= longest else {
-      return nil
-    }
+    guard labels.allSatisfy({ (1...longestLabel).contains($0.count) }),
+      labels.reduce(1, { $0 + $1.count + 1 }) <= longest
+    else { return nil }
     return labels
   }
 
@@ -106,8 +112,8 @@ public struct DNSReverseName: Hashable, Sendable {
   /// Whether there is something else before that, so that the name stands for no address.
   public var hasMore: Bool
 
-  private static let inAddrArpa = DNSName(labels: ["in-addr", "arpa"])
-  private static let ip6Arpa = DNSName(labels: ["ip6", "arpa"])
+  private static let inAddrArpa = DNSName(["in-addr", "arpa"])
+  private static let ip6Arpa = DNSName(["ip6", "arpa"])
 
   /// Reads a name as it stands in a message; nil where it is in neither domain.
   public init?(_ name: Span<UInt8>) {

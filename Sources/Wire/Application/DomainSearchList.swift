@@ -3,7 +3,7 @@ public struct DomainSearchList: Sendable {
   /// The names, each as labels that end with an empty one or with a pointer to an earlier suffix.
   public private(set) var bytes: [UInt8] = []
   /// Where the suffix that begins with each written label lies.
-  private var suffixes: [(name: String, offset: UInt16)] = []
+  private var suffixes: [(name: DNSName, offset: UInt16)] = []
 
   /// Makes an empty list.
   public init() {}
@@ -14,15 +14,15 @@ public struct DomainSearchList: Sendable {
   public mutating func append(_ name: String) -> Bool {
     guard let labels = DNSName.labels(of: name), bytes.count + name.utf8.count + 2 < 0x4000 else { return false }
     for index in labels.indices {
-      let suffix = labels[index...].joined(separator: ".").lowercased()
+      let suffix = DNSName(labels: labels[index...])
       if let known = suffixes.first(where: { $0.name == suffix }) {
         // RFC 1035 section 4.1.4: two one bits, then the offset from the first byte of the list.
         bytes += [0xc0 | UInt8(known.offset >> 8), UInt8(known.offset & 0xff)]
         return true
       }
       suffixes.append((suffix, UInt16(bytes.count)))
-      bytes.append(UInt8(labels[index].utf8.count))
-      bytes += labels[index].utf8
+      bytes.append(UInt8(labels[index].count))
+      bytes += labels[index]
     }
     bytes.append(0)
     return true

@@ -11,6 +11,10 @@ import Wire
     (["a.test.", "B.TEST"], "01610474657374 00 0142 c002"),
     (["test", "a.test"], "0474657374 00 0161 c000"),
     (["a.b.test", "b.test", "c.a.b.test"], "01610162 0474657374 00 c002 0163 c000"),
+    // Of other letters large and small ones are others (RFC 4343 section 3): U+0500 and U+0501.
+    (["\u{500}", "\u{501}"], "02d480 00 02d481 00"),
+    // A dot is one, whatever stands behind it: an accent (U+0301).
+    (["a.\u{301}"], "0161 02cc81 00"),
   ])
   func `names are compressed`(_ names: [String], _ bytes: String) {
     var list = DomainSearchList()
