@@ -77,6 +77,8 @@ struct CaptureWork: ~Copyable {
     while let index = earliest(upTo: horizon) {
       try output.write(from: &readers[index])
       readers[index].pass()
+      // The loop needs the memory before all of this is written.
+      if readers[index].passedByteCount > readers[index].ring.capacity / 8 { readers[index].release() }
       hasWritten = true
     }
     for index in 0..<readers.count { readers[index].release() }

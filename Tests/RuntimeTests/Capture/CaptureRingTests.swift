@@ -54,21 +54,21 @@ import Testing
     var reader = CaptureRingReader(of: ring)
     // Each takes 1024 bytes with its head.
     for number in 0..<4 {
-      let isAppended = ring.append(head(976), frame(number, 976).span)
+      let isAppended = ring.append(head(960), frame(number, 960).span)
       #expect(isAppended)
     }
     let isTooMuch = ring.append(head(0), frame(0, 0).span)
     #expect(!isTooMuch)
     let frames = read(&reader)
-    #expect(frames == (0..<4).map { frame($0, 976) })
-    let fits = ring.append(head(976), frame(9, 976).span)
+    #expect(frames == (0..<4).map { frame($0, 960) })
+    let fits = ring.append(head(960), frame(9, 960).span)
     #expect(fits)
   }
 
   @Test func `a frame that would not fit before the end begins at the start`() {
     let ring = CaptureRing(capacity: 4096)
     var reader = CaptureRingReader(of: ring)
-    // Lengths that leave every kind of rest before the end, the least of 16 bytes.
+    // Lengths that leave every kind of rest before the end, the least of a line.
     for round in 0..<2000 {
       let counts = [round % 97, 1000 + round % 13, (round * 16) % 2000]
       for (number, count) in counts.enumerated() {

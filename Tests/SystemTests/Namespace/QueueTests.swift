@@ -18,9 +18,16 @@ extension SystemTests {
       return try program.output.textAtEnd(seconds: 5)
     }
 
-    /// The flows that have a name of their own, and those among them of other loops than the first.
-    private func flowNames(_ control: String) throws -> (all: Set<Substring>, ofOthers: Int) {
-      let text = try ctl(control, "--json", "flows")
+    /// The names of the flows while the namespace has 24 connections to a port of the host's, and how many are of other
+    /// loops than the first.
+    private func flowNames(
+      _ control: String, in namespace: NetworkNamespace, to port: UInt16
+    ) throws -> (all: Set<Substring>, ofOthers: Int) {
+      let text = try namespace.run(
+        """
+        for i in $(seq 24); do exec {end}<>/dev/tcp/10.0.2.2/\(port); done
+        \(Requirement.culvertPath) ctl --socket \(control) --json flows
+        """)
       let names = text.matches(of: /"id":"([0-9.\\\/]+)"/).map(\.output.1)
       return (Set(names), names.count { $0.contains("/") })
     }
@@ -43,8 +50,7 @@ extension SystemTests {
         for pid in $pids; do wait $pid; done
         """, seconds: 120)
       for number in 1...12 { try Program.run("cmp", original, folder["up\(number)"]) }
-      let (names, ofOthers) = try flowNames(control)
-      // Those that have ended are in TIME-WAIT still.
+      let (names, ofOthers) = try flowNames(control, in: namespace, to: server.port)
       #expect(names.count >= 24 && (1..<names.count).contains(ofOthers), "\(names)")
       let status = try ctl(control, "status")
       #expect(!status.contains("dropped, loopFull"), "\(status)")
