@@ -176,7 +176,8 @@ public struct FrameBatchStorage: ~Copyable {
     precondition(unsafe count > 0 && pieceTotal < pieces.count, "no room for the piece")
     unsafe pieces[pieceTotal] = region
     pieceTotal += 1
-    unsafe frames[count - 1].pieceCount += 1
+    let frame = unsafe frames.baseAddress?.advanced(by: count - 1)
+    unsafe frame?.pointee.pieceCount += 1
   }
 
   /// Empties the list.
