@@ -13,8 +13,8 @@ struct TAPCommand: ParsableCommand {
       boot of the host.
 
       EXAMPLES
-        A device for alice, on a bridge:
-          culvert tap create tap0 --user alice --bridge bridge0
+        A device that the user nobody may open, on a bridge:
+          culvert tap create tap0 --user nobody --bridge bridge0
 
         And gone again:
           culvert tap delete tap0
