@@ -67,7 +67,7 @@ let package = Package(
     .target(
       name: "Bridge",
       dependencies: [
-        "Primitives", "Wire", "Netstack", "LinuxSystem", "RouteNetlink", "Nftables", "Configuration",
+        "Primitives", "Wire", "Netstack", "LinuxSystem", "RouteNetlink", "Nftables", "Configuration", "BridgeHelper",
       ], swiftSettings: settings),
     .target(
       name: "Runtime",

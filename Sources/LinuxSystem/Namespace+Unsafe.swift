@@ -141,9 +141,6 @@ extension SystemError {
   /// Whether a folder has something in it.
   public var isNotEmpty: Bool { number == ENOTEMPTY }
 
-  /// Whether there is none of such an address.
-  public var isAddressMissing: Bool { number == EADDRNOTAVAIL }
-
   /// Whether somebody else has the address or the port.
   public var isAddressInUse: Bool { number == EADDRINUSE }
 

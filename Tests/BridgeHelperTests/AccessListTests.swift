@@ -61,7 +61,7 @@ import Testing
   }
 
   @Test func `an included file that is missing, or not for this user, has no lines`() throws {
-    let files = ["/q": "include /alice\ninclude /nowhere\nallow br0", "/alice": nil]
+    let files = ["/q": "include /group\ninclude /nowhere\nallow br0", "/group": nil]
     #expect(try verdict(on: "br0", in: files) == "allow 3 /q")
   }
 
@@ -74,7 +74,7 @@ import Testing
     ("allow a/b", "is wrong: behind 'allow'"),
     ("permit br0", "line 1 of /q ('permit br0') is wrong: a line begins with"),
     ("allow,br0", "is wrong: a line begins with"),
-    ("include bob.conf", "is wrong: behind 'include' stands a path that begins with '/'"),
+    ("include more.conf", "is wrong: behind 'include' stands a path that begins with '/'"),
     ("include", "is wrong: behind 'include'"),
     ("allow br0\u{1}", "line 1 of /q has bytes that are no text"),
     ("include /a", "line 1 of /a ('nonsense') is wrong"),

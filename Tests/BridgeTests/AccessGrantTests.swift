@@ -51,9 +51,13 @@ import Testing
     #expect(try FileIdentity(path: path).permissions == 0o640)
   }
 
-  @Test(arguments: ["allow bridge0\n", "allow all\n", "deny virbr0\n  allow\tbridge0"])
-  func `nothing is added to a list that allows the bridge`(text: String) throws {
-    try list(text)
+  @Test(arguments: [
+    "allow bridge0\n", "allow all\n", "deny virbr0\n  allow\tbridge0", "include FOLDER/more\n",
+    "allow bridge0\ndeny bridge0\n",
+  ])
+  func `nothing is added to a list that allows the bridge, or denies it`(text: String) throws {
+    try FileSystem.write("allow bridge0\n", to: "\(folder.path)/more")
+    try list(text.replacing("FOLDER", with: folder.path))
     #expect(try AccessGrant(of: "bridge0", in: path) == nil)
   }
 

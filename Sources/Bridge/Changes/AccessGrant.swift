@@ -1,3 +1,4 @@
+import BridgeHelper
 import LinuxSystem
 
 /// A line in the list of what QEMU's bridge helper may do for users (`/etc/qemu/bridge.conf`), between two marks by
@@ -19,11 +20,12 @@ public struct AccessGrant: Codable, Hashable, Sendable {
   /// The most that is read of a list, in bytes.
   private static let longestList = 1 << 20
 
-  /// The grant of `bridge` that is missing in the list; nil where it is allowed already.
+  /// The grant of `bridge` that is missing in the list; nil where it is allowed already, or denied, which no other line
+  /// changes.
   init?(of bridge: String, in path: String = usualPath) throws(SystemError) {
     let real = try FileSystem.realPath(of: path)
     let text = try real.map { path throws(SystemError) in try Self.read(path) } ?? ""
-    guard !Self.allows(bridge, in: text) else { return nil }
+    guard try Self.verdict(on: bridge, in: path) == .unmentioned else { return nil }
     self.path = real ?? path
     self.bridge = bridge
     makesFile = real == nil
@@ -31,12 +33,24 @@ public struct AccessGrant: Codable, Hashable, Sendable {
     endsLine = !text.isEmpty && !text.hasSuffix("\n")
   }
 
-  /// Whether a list allows a bridge, itself or with all others. Files that it includes are not looked at: a second line
-  /// does no harm.
-  static func allows(_ bridge: String, in text: String) -> Bool {
-    text.split(separator: "\n").contains { line in
-      let words = line.split { $0 == " " || $0 == "\t" }
-      return words.count == 2 && words[0] == "allow" && (words[1] == bridge || words[1] == "all")
+  /// What the list says of a bridge, with the files that it includes.
+  static func verdict(on bridge: String, in path: String = usualPath) throws(SystemError) -> AccessList.Verdict {
+    guard let real = try FileSystem.realPath(of: path) else { return .unmentioned }
+    do throws(HelperError) {
+      return try AccessList(paths: [real], reading: contents).verdict(on: bridge)
+    } catch {
+      // QEMU's helper takes more for a list than ours: a line that is there twice does no harm.
+      return .unmentioned
+    }
+  }
+
+  private static func contents(of path: String) throws(HelperError) -> AccessFile {
+    do throws(SystemError) {
+      return .contents(Array(try read(path).utf8))
+    } catch  where error.isNotFound {
+      return .missing
+    } catch {
+      throw HelperError("\(error)")
     }
   }
 

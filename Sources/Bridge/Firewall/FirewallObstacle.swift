@@ -65,24 +65,10 @@ public struct HostFilters: Hashable, Sendable {
   /// Those of the calling thread's network namespace.
   public static func current() throws(SystemError) -> HostFilters {
     var filters = HostFilters()
-    filters.legacyTables = try lines(of: "/proc/thread-self/net/ip_tables_names")
-    filters.legacyTables6 = try lines(of: "/proc/thread-self/net/ip6_tables_names")
-    filters.bridgesAskIPv4 = try lines(of: "/proc/sys/net/bridge/bridge-nf-call-iptables") == ["1"]
-    filters.bridgesAskIPv6 = try lines(of: "/proc/sys/net/bridge/bridge-nf-call-ip6tables") == ["1"]
+    filters.legacyTables = try KernelFile.lines(of: "/proc/thread-self/net/ip_tables_names") ?? []
+    filters.legacyTables6 = try KernelFile.lines(of: "/proc/thread-self/net/ip6_tables_names") ?? []
+    filters.bridgesAskIPv4 = try KernelFile.lines(of: "/proc/sys/net/bridge/bridge-nf-call-iptables") == ["1"]
+    filters.bridgesAskIPv6 = try KernelFile.lines(of: "/proc/sys/net/bridge/bridge-nf-call-ip6tables") == ["1"]
     return filters
-  }
-
-  /// The lines of a file of the kernel's; none where there is no such file.
-  private static func lines(of path: String) throws(SystemError) -> [String] {
-    let file: FileDescriptor
-    do throws(SystemError) {
-      file = try FileDescriptor.open(reading: path)
-    } catch  where error.isNotFound {
-      return []
-    }
-    var bytes = [UInt8](repeating: 0, count: 4096)
-    var space = bytes.mutableSpan
-    let count = try file.read(into: &space) ?? 0
-    return String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n").map(String.init)
   }
 }

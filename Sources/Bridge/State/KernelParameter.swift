@@ -17,16 +17,27 @@ public struct KernelParameter: Codable, Hashable, Sendable {
 
   /// Its value, nil where there is no such parameter: that of an interface goes with it.
   func value() throws(SystemError) -> String? {
-    do throws(SystemError) {
-      let text = try FileDescriptor.contents(of: path, limit: 256)
-      return String(text.prefix { $0 != "\n" })
-    } catch  where error.isNotFound {
-      return nil
-    }
+    guard let lines = try KernelFile.lines(of: path) else { return nil }
+    return lines.first ?? ""
   }
 
   /// Sets it.
   func set(_ value: String) throws(SystemError) { try FileDescriptor.open(writing: path).write(value) }
+}
+
+/// A short file of proc(5).
+enum KernelFile {
+  /// The most that is read of it, in bytes.
+  private static let longest = 4096
+
+  /// Its lines, nil where there is no such file.
+  static func lines(of path: String) throws(SystemError) -> [String]? {
+    do throws(SystemError) {
+      return try FileDescriptor.contents(of: path, limit: longest).split(separator: "\n").map(String.init)
+    } catch  where error.isNotFound {
+      return nil
+    }
+  }
 }
 
 extension KernelParameter: CustomStringConvertible {

@@ -1,3 +1,4 @@
+import BridgeHelper
 import Configuration
 import LinuxSystem
 import Nftables
@@ -183,7 +184,10 @@ struct BridgeLook: ~Copyable {
     if let uplink, status.uplink?.isRunning != true {
       problems.append("the uplink \(uplink) is \(status.uplink == nil ? "gone" : "down"): guests do not get outside")
     }
-    if try AccessGrant(of: bridge) != nil {
+    switch try AccessGrant.verdict(on: bridge) {
+    case .allowed: break
+    case .denied(let line): problems.append("QEMU's helper may not make ports: \(line) denies it")
+    case .unmentioned:
       problems.append("QEMU's helper may not make ports: 'allow \(bridge)' is missing in \(AccessGrant.usualPath)")
     }
     return problems + hardwareProblems(status.ports)
