@@ -15,7 +15,7 @@ public struct BridgeError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Refuses, in one line, what the kernel would refuse anyhow, but after the first steps and in words of its own.
-  static func checkPrivilege() throws(BridgeError) {
+  public static func checkPrivilege() throws(BridgeError) {
     guard try wrapping({ try Privileges.mayChangeNetwork() }) else { throw BridgeError(needsRoot) }
   }
 

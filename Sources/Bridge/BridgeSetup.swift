@@ -67,14 +67,20 @@ public enum BridgeSetup {
   ///
   /// A bridge whose server was killed is taken over: what it had changed is known from its journal, and only what is
   /// missing is made.
-  public static func bringUp(_ options: BridgeOptions, state: borrowing BridgeState) throws(BridgeError) -> BridgeUp {
+  /// - Parameter isAttended: whether this process stays with the bridge, as a server or only to look after it. Where it
+  ///   does not, the bridge stays up without one.
+  public static func bringUp(
+    _ options: BridgeOptions, state: borrowing BridgeState, isAttended hasService: Bool
+  ) throws(BridgeError) -> BridgeUp {
     try state.whileLocked {
-      let hasService = try BridgeNetwork(options).needsServer
       var journal = try state.read() ?? BridgeJournal(options: options)
       let service = hasService ? try state.lockForService() : nil
       if hasService && service == nil || !hasService, let server = journal.server, try state.isServed {
         guard journal.options == options else { throw otherOptions(options.bridge, "is served by process \(server)") }
         return BridgeUp(otherServer: server)
+      }
+      guard !hasService || service != nil else {
+        throw BridgeError("\(options.bridge) is just being taken down by another process; try again")
       }
       guard journal.changes.isEmpty || journal.options == options else {
         throw otherOptions(options.bridge, "was set up")
@@ -133,6 +139,16 @@ public enum BridgeSetup {
         try state.write(journal)
       }
       try host.make(change)
+    }
+  }
+
+  /// The process that serves a bridge, and what it has set it up with; nil where none does.
+  public static func server(
+    of state: borrowing BridgeState
+  ) throws(BridgeError) -> (process: Int32, options: BridgeOptions)? {
+    try BridgeError.wrapping {
+      guard try state.isServed, let journal = try state.read(), let server = journal.server else { return nil }
+      return (server, journal.options)
     }
   }
 

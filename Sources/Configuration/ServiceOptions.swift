@@ -24,6 +24,10 @@ public struct ServiceOptions: Codable, Hashable, Sendable {
   public var peek = PeekOption.automatic
   /// What a TAP device is used for.
   public var mode = LinkMode.auto
+  /// The file that says what the bridge is set up with; nil for none.
+  public var bridgeFile: String?
+  /// What that file says; nil where a bridge is set up only for devices that are left to one.
+  public var bridge: BridgeOptions?
   /// What is left to the kernel of a TAP device's frames at most.
   public var offload = OffloadOption.all
   /// How long events are looked for before sleeping during a conversation, in microseconds; 0 for not at all, nil for
@@ -93,6 +97,25 @@ extension ServiceOptions {
   public func checkQueues(of links: [LinkAddress]) throws(ConfigurationError) {
     guard queues > 1, let other = links.first(where: { !$0.isDevice }) else { return }
     throw ConfigurationError("queues", "\(other) has one queue; give tap:NAME or netns:PLACE, or leave it out")
+  }
+
+  /// Refuses a bridge where there is nobody to serve it.
+  public func checkHasNoBridge(for command: String) throws(ConfigurationError) {
+    guard bridgeFile == nil else {
+      throw ConfigurationError("bridge-config", "only 'serve' sets a bridge up; leave it out with '\(command)'")
+    }
+  }
+
+  /// Refuses options of a network of ours where there is none, since every link is left to a bridge.
+  public func checkIsForBridge() throws(ConfigurationError) {
+    for (name, isGiven) in [
+      ("capture", capture.file != nil), ("control", control != nil), ("record", record != nil),
+      ("lease-file", leaseFile != nil),
+      ("capture-host", capture.hostFile != nil),
+    ] where isGiven {
+      throw ConfigurationError(
+        name, "every link is left to the bridge, and there is no user-mode network that it could be of; leave it out")
+    }
   }
 
   /// Fills in what the links of a network say of what its options leave open.

@@ -25,6 +25,7 @@ enum LinkAttribute {
   static let information: UInt16 = 18
   static let namespace: UInt16 = 28
   static let extent: UInt16 = 29
+  static let carrier: UInt16 = 33
 
   /// The attributes in `information` (IFLA_INFO_*).
   enum Information {

@@ -19,6 +19,8 @@ public struct InterfaceState: Hashable, Sendable {
   public var kind: String?
   /// What it is a part of, as "bridge" for a bridge's port; nil where it has no master.
   public var portKind: String?
+  /// Whether it has a carrier, up or not: a cable is in, or a process holds the TAP device.
+  public var hasCarrier: Bool
 
   /// Whether it is up.
   public var isUp: Bool { flags & Self.up != 0 }
@@ -54,6 +56,7 @@ public struct InterfaceState: Hashable, Sendable {
     mtu = fields.integer(LinkAttribute.mtu) ?? 0
     hardware = fields.hardware(LinkAttribute.hardware)
     master = fields.integer(LinkAttribute.master)
+    hasCarrier = fields.first(LinkAttribute.carrier)?.first == 1
     let information = fields.nested(LinkAttribute.information)
     kind = information.text(LinkAttribute.Information.kind)
     portKind = information.text(LinkAttribute.Information.portKind)

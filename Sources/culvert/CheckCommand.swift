@@ -42,6 +42,7 @@ struct CheckCommand: ParsableCommand {
     try options.checkCapture()
     settings += options.capture.settings
     settings.append(("mode", .text(options.mode.rawValue)))
+    if let bridgeFile = options.bridgeFile { settings.append(("bridge-config", .text(bridgeFile))) }
     settings.append(("busy-poll", .number(options.busyPoll ?? options.defaultBusyPoll)))
     settings.append(("queues", .number(options.queues)))
     if let record = options.record {
@@ -51,5 +52,9 @@ struct CheckCommand: ParsableCommand {
     }
     settings.append(("log-level", .text(options.logLevel.rawValue)))
     StandardStream.output.write(settings.map { "\($0) = \($1)\n" }.joined())
+    // What another file says, which this one only names.
+    let bridge =
+      try options.bridge.map { bridge throws(ConfigurationError) in try BridgeNetwork(bridge).settings } ?? []
+    StandardStream.output.write(bridge.map { "# bridge: \($0) = \($1)\n" }.joined())
   }
 }

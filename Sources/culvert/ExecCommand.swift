@@ -47,6 +47,7 @@ struct ExecCommand: ParsableCommand {
   func run() throws {
     var options = try process.options(network: network, defaultLevel: .warning)
     guard options.links.isEmpty else { throw ConfigurationError("link", "'exec' makes its own link; leave it out") }
+    try options.checkHasNoBridge(for: "exec")
     guard !command.isEmpty else { throw ValidationError("There is no command to run; give one behind '--'.") }
     options.network.hostfwd += ports
     options.commandLineNetwork.hostfwd += ports

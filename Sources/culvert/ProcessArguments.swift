@@ -94,6 +94,14 @@ struct ProcessArguments: ParsableArguments {
   var mode: LinkMode?
 
   @Option(
+    name: .customLong("bridge-config"),
+    help: ArgumentHelp(
+      "Set up the bridge of this file, as 'culvert bridge up --config' does, and serve it beside the network of the links "
+        + "(default: one with the recipe's network where a device is left to a bridge).", valueName: "file"),
+    completion: .file(extensions: ["toml"]))
+  var bridgeFile: String?
+
+  @Option(
     name: .customLong("busy-poll"),
     help: ArgumentHelp(
       "How long to look for events before sleeping while requests and answers follow each other, up to 1000 "
@@ -154,6 +162,10 @@ struct ProcessArguments: ParsableArguments {
     options.logLevel = logLevel ?? file?.logLevel ?? defaultLevel
     options.peek = peek
     options.mode = mode ?? file?.mode ?? .auto
+    options.bridgeFile = bridgeFile ?? file?.bridgeFile
+    options.bridge = try options.bridgeFile.map { path throws(ConfigurationError) in
+      try BridgeConfigurationFile(path: path).options
+    }
     options.offload = offload
     let given = try busyPoll.map { text throws(ConfigurationError) in try ServiceOptions.busyPoll(text, "busy-poll") }
     options.busyPoll = given ?? file?.busyPoll

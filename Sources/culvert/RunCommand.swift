@@ -83,6 +83,7 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let options = try process.options(network: network, defaultLevel: .warning)
     guard options.links.isEmpty else { throw ConfigurationError("link", "'run' makes its own link; leave it out") }
+    try options.checkHasNoBridge(for: "run")
     guard bridge != nil || hardware == nil else {
       throw ValidationError("--mac is for the device on a bridge; give --bridge, or 'mac=' with --nic.")
     }

@@ -30,6 +30,10 @@ struct ServeCommand: ParsableCommand {
       --config read again: forwards, leases kept for guests and names of the virtual resolver become as it says, \
       and connections go on; without such a file it ends the service.
 
+      A TAP device that is a port of a bridge, or is held by another process, is left to a bridge of the kernel's, \
+      which is set up and served as 'culvert bridge up' does; so is each with '--mode bridge'. Where no other link is \
+      given there is no network but the bridge's. That takes root.
+
       EXAMPLES
         One guest:
           culvert serve unix:/run/user/1000/net.sock
@@ -40,6 +44,9 @@ struct ServeCommand: ParsableCommand {
 
         The programs in the network namespace of a process:
           culvert serve netns:4711
+
+        A user-mode network, and a bridge beside it that the same guest may be on:
+          culvert serve --bridge-config lab.toml unix:net.sock
 
         In a systemd unit (Type=notify):
           ExecStart=culvert serve unix:%t/net.sock
@@ -55,7 +62,7 @@ struct ServeCommand: ParsableCommand {
   func run() throws {
     var options = try process.options(network: network, defaultLevel: .info)
     options.links += links
-    guard !options.links.isEmpty || ProcessControl.environment("LISTEN_FDS") != nil else {
+    guard !options.links.isEmpty || options.bridge != nil || ProcessControl.environment("LISTEN_FDS") != nil else {
       throw ValidationError("There is no link to serve; give \(LinkAddress.syntax).")
     }
     try Service.serve(options)

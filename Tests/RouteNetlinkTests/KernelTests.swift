@@ -36,7 +36,7 @@ import Testing
       try kernel.ask { try $0.attach(name, to: "br0", change) }
       let (bridge, port) = (try kernel.ask { try $0.require("br0") }, try kernel.ask { try $0.require(name) })
       #expect(port.master == bridge.index && port.isBridgePort && port.kind == "tun")
-      #expect(port.isUp && port.isRunning && port.mtu == 1400 && port.hardware == Self.hardware)
+      #expect(port.isUp && port.isRunning && port.hasCarrier && port.mtu == 1400 && port.hardware == Self.hardware)
       #expect(bridge.mtu == 1400)
       #expect(try kernel.ask { try $0.forwardingEntries(of: "br0") }.contains { $0.port == port.index && $0.isOwn })
       try kernel.ask { try $0.release(name) }

@@ -6,26 +6,42 @@ import Testing
 @testable import Runtime
 
 @Suite struct DeviceChoiceTests {
-  @Test(arguments: [
-    (LinkMode.auto, false, false, nil),
-    (.user, false, false, nil),
-    (.user, true, false, nil),
-    (.auto, true, false, "is a bridge's port"),
-    (.auto, false, true, "is held by another process"),
-    (.user, false, true, "is held by another process"),
-    (.bridge, false, false, "bridge mode is not there yet"),
-    (.bridge, true, true, "bridge mode is not there yet"),
-  ])
+  private static let free = DeviceState()
+  private static let held = DeviceState(isHeld: true)
+  private static let port = DeviceState(master: "br0", isBridgePort: true)
+  private static let bonded = DeviceState(master: "team0")
+  private static let noTAP = DeviceState(isTAP: false, isHeld: true)
+
+  @Test(
+    arguments: [
+      (LinkMode.auto, nil, DeviceChoice.user), (.auto, free, .user), (.auto, noTAP, .user),
+      (.auto, port, .bridge(reason: "tap:tap7 is a port of br0, so it is left to bridge mode")),
+      (.auto, held, .bridge(reason: "tap:tap7 is held by another process, so it is left to bridge mode")),
+      (.user, nil, .user), (.user, port, .user), (.user, held, .user), (.user, bonded, .user),
+      (.bridge, free, .bridge(reason: nil)), (.bridge, held, .bridge(reason: nil)),
+      (.bridge, port, .bridge(reason: nil)),
+      (.bridge, noTAP, .refused("the interface 'tap7' is no TAP device")),
+      (
+        .bridge, nil,
+        .refused(
+          "there is no tap:tap7, which in bridge mode is QEMU's to open; 'culvert tap create tap7 --user USER' makes it"
+        )
+      ),
+      (
+        .bridge, bonded,
+        .refused(
+          "tap:tap7 is part of team0, which is no bridge of the kernel's; 'ip link set tap7 nomaster' sets it free")
+      ),
+      (
+        .auto, bonded,
+        .refused(
+          "tap:tap7 is part of team0, which is no bridge of the kernel's; 'ip link set tap7 nomaster' sets it free, "
+            + "and --mode user serves it as it is")
+      ),
+    ] as [(LinkMode, DeviceState?, DeviceChoice)])
   func `a device is served unless it is a bridge's port or another's, and the mode does not say otherwise`(
-    mode: LinkMode, isBridgePort: Bool, isHeld: Bool, words: String?
-  ) {
-    let choice = DeviceChoice(mode, name: "tap7", isBridgePort: isBridgePort, isHeld: isHeld)
-    guard let words else {
-      #expect(choice.refusal == nil)
-      return
-    }
-    #expect(choice.refusal?.contains("tap:tap7") == true && choice.refusal?.contains(words) == true)
-  }
+    mode: LinkMode, state: DeviceState?, choice: DeviceChoice
+  ) { #expect(DeviceChoice(mode, name: "tap7", state) == choice) }
 }
 
 @Suite struct NamespaceRequestTests {

@@ -25,6 +25,7 @@ public struct BridgePlan {
     self.network = network
     (interfaces, addresses, uplink) = try BridgeError.wrapping {
       let (interfaces, addresses) = (try host.routes.interfaces(), try host.routes.addresses())
+      try Self.checkOutside(network, interfaces, &host.routes)
       return (interfaces, addresses, try Self.findUplink(network, interfaces, &host.routes))
     }
     firewall = try BridgeError.wrapping { [uplink] in
@@ -94,6 +95,20 @@ public struct BridgePlan {
   }
 
   // MARK: Refusing
+
+  /// A bridge by which the host itself reaches the outside is somebody's network, where a second server of addresses does
+  /// harm: guests on it have what they need.
+  private static func checkOutside(
+    _ network: BridgeNetwork, _ interfaces: [InterfaceState], _ routes: inout RouteSocket
+  ) throws {
+    guard network.needsServer || network.uplink == .automatic,
+      let found = interfaces.first(where: { $0.name == network.bridge }),
+      try routes.routes().contains(where: { $0.destination == nil && $0.interface == found.index })
+    else { return }
+    throw BridgeError(
+      "the host's own way outside leads through \(found.name): its guests have their network from there already, which no "
+        + "second DHCP server is to disturb; 'culvert serve --mode user' gives a guest one of its own")
+  }
 
   /// An existing bridge is taken if nothing of it would have to be changed that somebody has set.
   private func checkBridge() throws(BridgeError) {

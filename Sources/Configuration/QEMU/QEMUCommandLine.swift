@@ -109,6 +109,14 @@ extension LinkAddress {
       "-netdev", "stream,id=\(netdev),server=\(server),\(address)", "-device", "virtio-net-pci,netdev=\(netdev)",
     ]
   }
+
+  /// QEMU's options for a guest behind a TAP device that is there, as the ports of bridges are.
+  public static func qemuOptions(forPort name: String, netdev: String = "net0") -> [String]? {
+    [
+      "-netdev", "tap,id=\(netdev),ifname=\(name.qemuEscaped),script=no,downscript=no",
+      "-device", "virtio-net-pci,netdev=\(netdev)",
+    ]
+  }
 }
 
 extension Endpoint {

@@ -7,14 +7,14 @@ import Primitives
 import RouteNetlink
 
 /// Serves the guests of a bridge that is up, and looks after it: one thread, which sleeps until a guest asks for
-/// something, an interface changes or a signal comes.
+/// something, an interface changes or it is to end.
 struct BridgeLoop: ~Copyable {
   private let network: BridgeNetwork
   private let options: BridgeOptions
   private let logger: Logger
   private let queue: EventQueue
   private var buffer = EventBuffer(capacity: 8)
-  private let signals: SignalQueue
+  private let stopping: StopSignal
   private let monitor: RouteMonitor
   private var service: BridgeDHCPService
   private var leaseFile: LeaseFile
@@ -32,12 +32,12 @@ struct BridgeLoop: ~Copyable {
   /// The time between two messages about guests.
   private static let pause = Interval.seconds(10)
 
-  private enum Source: UInt64 { case signals, monitor, service }
+  private enum Source: UInt64 { case stopping, monitor, service }
 
   /// Opens what is needed to serve the bridge, which must be there.
   init(
     _ network: BridgeNetwork, _ options: BridgeOptions, uplink: String?, state: borrowing BridgeState,
-    signals: consuming SignalQueue, logger: Logger
+    stopping: StopSignal, logger: Logger
   ) throws {
     let now = MonotonicClock.now
     let queue = try EventQueue()
@@ -54,7 +54,7 @@ struct BridgeLoop: ~Copyable {
     }
     if service.hasRival { logger.warning("another program has the port of DHCP servers, and may answer guests, too") }
     let registrar = queue.registrar
-    try registrar.add(signals.descriptor.rawValue, for: .readable, data: Source.signals.rawValue)
+    try registrar.add(stopping.counter.descriptor.rawValue, for: .readable, data: Source.stopping.rawValue)
     try registrar.add(monitor.descriptor.rawValue, for: .readable, data: Source.monitor.rawValue)
     try registrar.add(service.descriptor, for: .readable, data: Source.service.rawValue)
     (self.network, self.options, self.uplink, self.logger) = (network, options, uplink, logger)
@@ -62,17 +62,17 @@ struct BridgeLoop: ~Copyable {
     self.queue = queue
     self.monitor = monitor
     self.service = service
-    self.signals = signals
+    self.stopping = stopping
   }
 
-  /// Serves until a signal comes, or the bridge goes.
+  /// Serves until it is told to stop; throws where the bridge goes before that.
   mutating func run(_ state: borrowing BridgeState) throws {
     while true {
       try queue.wait(into: &buffer, until: min(service.nextDeadline, repairDue, leaseFile.due))
       let now = MonotonicClock.now
       for index in 0..<buffer.count {
         switch Source(rawValue: buffer[index].data) {
-        case .signals: if try takeSignal() { return }
+        case .stopping: return try service.retire()
         case .monitor: try takeChanges(at: now)
         case .service, nil: break
         }
@@ -111,14 +111,6 @@ struct BridgeLoop: ~Copyable {
     } catch {
       logger.warning("the leases are not kept: \(error)")
     }
-  }
-
-  /// Takes a signal; true where it ends the service.
-  private mutating func takeSignal() throws -> Bool {
-    guard let signal = try signals.next() else { return false }
-    logger.info("signal \(signal.number): taking \(network.bridge) down")
-    try service.retire()
-    return true
   }
 
   // MARK: Looking after it

@@ -28,36 +28,21 @@ public enum BridgeService {
     let logger = Logger.standardError(LogThreshold(Logger.Level(options.logLevel)))
     let network = try BridgeNetwork(options.bridge)
     let ready = try ReadyReport(options.readyDescriptor)
-    let state = try BridgeState(of: network.bridge)
     // Before anything is changed: what ends this process must not come between a change and its being taken back.
-    let signals = try SignalQueue(Signals.ending)
+    let signals = try SignalLoop(logger: logger)
     ProcessControl.ignoreBrokenPipes()
-    let up = try BridgeSetup.bringUp(options.bridge, state: state)
-    if let server = up.otherServer {
-      logger.info("\(network.bridge) is up already, and served by process \(server)")
-      return ready.tell(logger)
-    }
-    for change in up.changes { logger.debug("\(change.words)") }
-    logger.info("\(network.bridge) is up: \(words(network, uplink: up.uplink))")
-    guard up.isServer else { return ready.tell(logger) }
+    let outcome = try ServedBridge.bringUp(options.bridge, isAttended: network.needsServer, logger: logger)
+    guard case .own(let bridge) = outcome else { return ready.tell(logger) }
     do {
-      var loop = try BridgeLoop(
-        network, options.bridge, uplink: up.uplink, state: state, signals: signals, logger: logger)
+      try bridge.start(logsFailure: false)
       ready.tell(logger)
       if options.isInBackground { try StandardStream.discardAll() }
-      try loop.run(state)
+      try signals.run(beside: bridge)
     } catch {
-      try BridgeSetup.takeOwnDown(state)
+      try bridge.end()
       throw error
     }
-    try BridgeSetup.takeOwnDown(state)
-    logger.info("\(network.bridge) is down")
-  }
-
-  private static func words(_ network: BridgeNetwork, uplink: String?) -> String {
-    let way = uplink.map { "\(network.prefix) goes out by \($0)" } ?? "\(network.prefix), without a way outside"
-    let leases = network.leases.map { ", DHCP from \($0.lowerBound) to \($0.upperBound)" } ?? ", no DHCP"
-    return way + leases + (network.ipv6Prefix.map { ", \($0)" } ?? "")
+    try bridge.end()
   }
 
   /// Runs a command in the background, as the first of a session of its own, and waits until it tells that it is set

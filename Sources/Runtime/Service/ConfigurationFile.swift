@@ -19,6 +19,8 @@ public struct ConfigurationFile: Sendable {
 
   /// What a TAP device is used for (`mode`).
   public private(set) var mode: LinkMode?
+  /// The file that says what the bridge is set up with (`bridge-config`).
+  public private(set) var bridgeFile: String?
   /// How long to look for events before sleeping, in microseconds (`busy-poll`).
   public private(set) var busyPoll: Int?
   /// How many queues each TAP device has (`queues`).
@@ -56,6 +58,7 @@ public struct ConfigurationFile: Sendable {
     case "capture-segments": capture.splitsSegments = try OptionFile.flag(value, path)
     case "log-level": logLevel = try OptionFile.choice(value, path)
     case "mode": mode = try OptionFile.choice(value, path)
+    case "bridge-config": bridgeFile = value
     case "busy-poll": busyPoll = try ServiceOptions.busyPoll(value, path)
     case "queues": queues = try ServiceOptions.queues(value, path)
     case "record": record = value

@@ -7,40 +7,8 @@ import Logging
 import Netstack
 import Primitives
 
-/// Running instances: what the commands `serve` and `run` do.
+/// Running instances: what the commands `serve`, `run` and `exec` do.
 public enum Service {
-  /// Serves a network on links until a signal, or the end of the last link, ends it.
-  ///
-  /// What is needed to attach QEMU is written to standard output once everything is set up.
-  public static func serve(_ options: ServiceOptions) throws(ServiceError) {
-    try ServiceError.wrapping {
-      let threshold = LogThreshold(Logger.Level(options.logLevel))
-      let logger = Logger.standardError(threshold)
-      let inherited = try ServiceManager.takeDescriptors().map { LinkAddress.descriptor($0) }
-      let links = try options.links.map { try LinkAddress($0) } + inherited
-      var options = options
-      options.adoptDefaults(of: links)
-      let setup = try Setup(options, logger: logger)
-      guard !links.isEmpty else { throw ServiceError("there is no link to serve; give \(LinkAddress.syntax)") }
-      try options.checkQueues(of: links)
-      var loops = try setup.makeLoops(links: Array(repeating: links, count: options.queues))
-      let capture = try setup.startCapture(of: &loops)
-      var control = try setup.openControl()
-      try Setup.harden()
-      let pidFile = try setup.writePIDFile()
-      for link in links { printOptions(for: link) }
-      try loops.startOthers()
-      let networks = [setup.controlled("net0", loops, capture, links: links)]
-      var server = try ControlServer.start(control.take(), networks, threshold, logger)
-      setup.reportReady()
-      _ = try loops.run()
-      try server.take()?.stop()
-      try loops.stopOthers()
-      capture.finish()
-      _ = consume pidFile
-    }
-  }
-
   /// Starts QEMU with its networks attached, and serves them until QEMU ends. A command that wants no network is run
   /// as it is, in the place of this process.
   ///
@@ -110,13 +78,6 @@ public enum Service {
     for index in 0..<ends.count { descriptors.append(ends[index].second.rawValue) }
     let words = attachment.words(descriptors: descriptors)
     return Child(try ChildProcess(words, inheriting: descriptors.map { .init($0) }), daemonizes: daemonizes)
-  }
-
-  /// Prints the options that attach QEMU to `link`.
-  private static func printOptions(for link: LinkAddress) {
-    guard let words = link.qemuOptions() else { return }
-    let line = words.map(\.shellQuoted).joined(separator: " ")
-    StandardStream.output.write("QEMU's options for \(link):\n  \(line)\n")
   }
 }
 

@@ -54,13 +54,11 @@ extension Setup {
   private func openDevice(_ name: String) throws -> TAPDevice {
     var routes = try RouteSocket()
     let found = try routes.interface(named: name)
-    let choice = DeviceChoice(options.mode, name: name, isBridgePort: found?.master != nil)
-    if let refusal = choice.refusal { throw ServiceError(refusal) }
     let device: TAPDevice
     do throws(SystemError) {
       device = try open(name)
     } catch  where error.isBusy {
-      throw ServiceError(DeviceChoice(options.mode, name: name, isHeld: true).refusal ?? "\(error)")
+      throw ServiceError("tap:\(name) is held by another process; stop that, or give another name")
     } catch  where error.subject == TAPDevice.path {
       throw ServiceError("cannot use tap:\(name): \(NamespaceAdvice.words(forDevice: error))")
     } catch  where error.isInvalid && found != nil && options.queues > 1 {
@@ -154,27 +152,6 @@ extension TAPDevice.Offloads {
     case .tcp: self = .withoutUDP
     case .checksum: self = .checksum
     case .none: self = []
-    }
-  }
-}
-
-/// Whether a TAP device's frames end in our stack, or are left to a bridge.
-struct DeviceChoice: Hashable {
-  /// Why the device cannot be served, in one line; nil where it can.
-  let refusal: String?
-
-  init(_ mode: LinkMode, name: String, isBridgePort: Bool = false, isHeld: Bool = false) {
-    switch mode {
-    case .bridge:
-      refusal = "tap:\(name): bridge mode is not there yet; give --mode user"
-    case .auto where isBridgePort:
-      refusal =
-        "tap:\(name) is a bridge's port, which calls for bridge mode, and that is not there yet; "
-        + "take it off the bridge by 'ip link set \(name) nomaster', or give --mode user"
-    case .auto where isHeld, .user where isHeld:
-      refusal = "tap:\(name) is held by another process; stop that, or give another name"
-    case .auto, .user:
-      refusal = nil
     }
   }
 }

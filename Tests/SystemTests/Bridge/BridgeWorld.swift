@@ -82,14 +82,24 @@ final class BridgeWorld: Sendable {
   }
 
   /// Runs `culvert bridge up` on the host, which is up when this returns.
-  func up(_ options: String...) throws -> Program {
+  func up(_ options: String...) throws -> Program { try start(["bridge", "up"] + options) }
+
+  /// Runs `culvert serve` on the host, which is ready when this returns.
+  func serve(_ words: String...) throws -> Program { try start(["serve"] + words) }
+
+  private func start(_ words: [String]) throws -> Program {
     let (reading, writing) = try FileDescriptor.pipe().take()
     let ready = FileDescriptor(owning: reading)
     let program = try Program(
-      launcher + [Requirement.culvertPath, "bridge", "up", "--ready-fd", "3"] + options,
-      inheriting: [.init(writing, as: 3)])
+      launcher + [Requirement.culvertPath] + words + ["--ready-fd", "3"], inheriting: [.init(writing, as: 3)])
     close(FileDescriptor(owning: writing))
-    try waitUntil(ready.rawValue, is: .readable, by: .after(10), "the bridge to be up\n\(program.errors.text)")
+    try waitUntil(ready.rawValue, is: .readable, by: .after(10), "culvert to be ready\n\(program.errors.text)")
+    var byte: [UInt8] = [0]
+    var span = byte.mutableSpan
+    guard try ready.read(into: &span) == 1 else {
+      let exit = try program.waitForExit(seconds: 10)
+      throw Failure("culvert ended with \(exit) before it was ready\n\(program.errors.text)")
+    }
     return program
   }
 
@@ -99,7 +109,7 @@ final class BridgeWorld: Sendable {
   func state() throws -> String {
     try run(
       """
-      ip -d link | sed 's/gc_timer *[0-9.]*//'; ip address; ip route show table all; ip -6 route show table all
+      ip -d link | sed 's/_timer *[0-9.]*//g'; ip address; ip route show table all; ip -6 route show table all
       cd /proc/sys/net; grep -r . ipv4/ip_forward ipv4/conf ipv6/conf 2>/dev/null | sort
       nft -s list ruleset
       for name in /etc/qemu /etc/qemu/*; do [ ! -e $name ] || stat -c '%n %a %U %G' $name; done
