@@ -53,7 +53,7 @@ let package = Package(
     .target(name: "CPcap"),
     .target(name: "Capture", dependencies: ["Primitives", "Wire", "LinuxSystem", "CPcap"], swiftSettings: settings),
     .target(name: "CNftables"),
-    .target(name: "Nftables", dependencies: ["CNftables", "Primitives"], swiftSettings: settings),
+    .target(name: "Nftables", dependencies: ["CNftables", "LinuxSystem", "Primitives"], swiftSettings: settings),
     // A program of its own, since it may be setuid: nothing that it does not need is in it.
     .target(
       name: "BridgeHelper", dependencies: ["Primitives", "LinuxSystem", "RouteNetlink"], exclude: ["README.md"],
@@ -73,7 +73,7 @@ let package = Package(
       name: "Runtime",
       dependencies: [
         "Primitives", "Buffers", "Wire", "Netstack", "Capture", "Recording", "LinuxSystem", "RouteNetlink", "Links",
-        "HostSockets", "Configuration", "Bridge", "BridgeHelper",
+        "HostSockets", "Configuration", "Bridge", "BridgeHelper", "Nftables",
         basicContainers, .product(name: "Logging", package: "swift-log"), "TOMLKit",
       ], exclude: ["Control/README.md"], swiftSettings: settings),
     .executableTarget(

@@ -92,8 +92,8 @@ public enum BridgeSetup {
       try state.write(journal)
       do {
         try make(plan.changes, on: &host, &journal, state)
-        // With the rule that was allowed, if one was, nothing is left in the way.
-        try refuse(try obstacles(of: plan.firewall, on: host))
+        // Whether the rule that was allowed is enough.
+        if options.allowIn != nil { try refuse(try obstacles(of: plan.firewall, on: host)) }
       } catch {
         let failures = takeBack(&journal, on: &host, state)
         let rest = failures.isEmpty ? "everything is as it was" : "not everything is as it was:"
@@ -108,7 +108,8 @@ public enum BridgeSetup {
     BridgeError("\(bridge) \(what) with other options; take it down by 'culvert bridge down \(bridge)' first")
   }
 
-  /// Makes what is missing of a bridge that this process serves: its uplink has come back, or is another one now.
+  /// Makes what is missing of a bridge that this process serves: its uplink has come back, or is another one now, or
+  /// somebody has flushed its rules.
   /// - Returns: what was made, and the uplink.
   public static func repair(
     _ options: BridgeOptions, state: borrowing BridgeState
@@ -119,9 +120,10 @@ public enum BridgeSetup {
       }
       var host = try BridgeHost()
       let plan = try plan(options, on: &host)
+      let isLoaded = try host.withRules { rules in plan.firewall.isLoaded(in: try rules.ruleset()) }
       let changes = plan.changes.filter { change in
-        // The table is there: it is loaded anew only for another uplink.
-        if case .loadTable = change { !journal.changes.contains(change) } else { true }
+        // A table that is there is loaded anew only for another uplink.
+        if case .loadTable = change { !isLoaded || !journal.changes.contains(change) } else { true }
       }
       try make(changes, on: &host, &journal, state)
       return (changes, plan.uplink)
@@ -163,17 +165,13 @@ public enum BridgeSetup {
     try BridgeError.wrapping {
       if let server = first.server, try state.isServed { try end(server, of: state.bridge) }
     }
-    return try state.whileLocked {
-      // The server has taken down what it could.
-      guard var journal = try state.read() else { return true }
-      var host = try BridgeHost()
-      let failures = takeBack(&journal, on: &host, state)
-      guard failures.isEmpty else {
-        throw BridgeError(
-          (["\(state.bridge) could not be taken down wholly; try again:"] + failures).joined(separator: "\n"))
-      }
-      return true
+    // The server has taken down what it could.
+    do {
+      try takeOwnDown(state)
+    } catch {
+      throw BridgeError("\(state.bridge) could not be taken down wholly; try again:\n\(error)")
     }
+    return true
   }
 
   /// What a server does at its end: as `takeDown`, but for itself.

@@ -95,10 +95,18 @@ extension FileDescriptor {
     FileDescriptor(owning: try checked("make a netlink socket") { clinux_route_socket() })
   }
 
-  /// A socket by which rtnetlink tells of changes in the network namespace of the calling thread, and which never waits;
-  /// `groups` says of which, by the bits RTMGRP_* of rtnetlink(7).
-  public static func routeListener(groups: UInt32) throws(SystemError) -> FileDescriptor {
-    FileDescriptor(owning: try checked("make a netlink socket") { clinux_route_listener(groups) })
+  /// Who tells of changes by netlink(7).
+  public enum NetlinkFamily: Int32, Sendable {
+    /// rtnetlink(7), of interfaces, addresses and routes; its groups are the bits RTMGRP_*.
+    case route = 0
+    /// The packet filter; its groups are the bits 1 << (NFNLGRP_* - 1).
+    case filter = 12
+  }
+
+  /// A socket by which a part of the kernel tells of changes in the network namespace of the calling thread, and which
+  /// never waits; `groups` says of which.
+  public static func netlinkListener(_ family: NetlinkFamily, groups: UInt32) throws(SystemError) -> FileDescriptor {
+    FileDescriptor(owning: try checked("make a netlink socket") { clinux_netlink_listener(family.rawValue, groups) })
   }
 
   /// Opens a file of the kernel's to write to.

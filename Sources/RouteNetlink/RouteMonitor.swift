@@ -49,7 +49,7 @@ public struct RouteMonitor: ~Copyable, Sendable {
   private static let groups: UInt32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 
   /// Begins to hear, in the network namespace of the calling thread.
-  public init() throws(SystemError) { descriptor = try FileDescriptor.routeListener(groups: Self.groups) }
+  public init() throws(SystemError) { descriptor = try FileDescriptor.netlinkListener(.route, groups: Self.groups) }
 
   /// Takes what has been heard since the last time, as much as one read gives, in its order; nil where nothing waits.
   public func events() throws(SystemError) -> [RouteEvent]? {

@@ -56,6 +56,11 @@ public struct BridgeFirewall: Hashable, Sendable {
   /// The table's name: "culvert_bridge0".
   public var table: String { "culvert_" + bridge }
 
+  /// Whether the table is there, with rules in it.
+  func isLoaded(in ruleset: Ruleset) -> Bool {
+    ruleset.rules.contains { $0.chain.family == .inet && $0.chain.table == table }
+  }
+
   /// The comment of rules that `allowance` puts into others' chains: "culvert bridge0".
   public var comment: String { "culvert " + bridge }
 

@@ -59,9 +59,9 @@ static inline int clinux_route_socket(void) {
   return made;
 }
 
-/// A socket that never waits, by which rtnetlink tells of changes; `groups` is of RTMGRP_*.
-static inline int clinux_route_listener(uint32_t groups) {
-  int made = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+/// A socket that never waits, by which a part of the kernel (NETLINK_*) tells of changes; `groups` says of which.
+static inline int clinux_netlink_listener(int family, uint32_t groups) {
+  int made = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, family);
   if (made < 0) return made;
   struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
   if (bind(made, (const struct sockaddr *)&address, sizeof address) == 0) return made;

@@ -3,6 +3,7 @@ import Configuration
 import LinuxSystem
 import Logging
 import Netstack
+import Nftables
 import Primitives
 import RouteNetlink
 
@@ -16,6 +17,7 @@ struct BridgeLoop: ~Copyable {
   private var buffer = EventBuffer(capacity: 8)
   private let stopping: StopSignal
   private let monitor: RouteMonitor
+  private let filterMonitor: FilterMonitor
   private var service: BridgeDHCPService
   private var leaseFile: LeaseFile
   private var uplink: String?
@@ -28,11 +30,13 @@ struct BridgeLoop: ~Copyable {
 
   /// How long after a change of an interface is looked whether something is to be done.
   private static let settling = Interval.milliseconds(200)
+  /// How long after a change of rules: those of a busy host change often, and all of them are read for that.
+  private static let filterSettling = Interval.seconds(1)
 
   /// The time between two messages about guests.
   private static let pause = Interval.seconds(10)
 
-  private enum Source: UInt64 { case stopping, monitor, service }
+  private enum Source: UInt64 { case stopping, monitor, filterMonitor, service }
 
   /// Opens what is needed to serve the bridge, which must be there.
   init(
@@ -42,6 +46,7 @@ struct BridgeLoop: ~Copyable {
     let now = MonotonicClock.now
     let queue = try EventQueue()
     let monitor = try RouteMonitor()
+    let filterMonitor = try FilterMonitor()
     var service = try Self.openService(network, isRouter: uplink != nil, at: now)
     let leaseFile = LeaseFile(path: state.leases, revision: service.revision)
     for lease in try leaseFile.read(at: now) {
@@ -56,11 +61,13 @@ struct BridgeLoop: ~Copyable {
     let registrar = queue.registrar
     try registrar.add(stopping.counter.descriptor.rawValue, for: .readable, data: Source.stopping.rawValue)
     try registrar.add(monitor.descriptor.rawValue, for: .readable, data: Source.monitor.rawValue)
+    try registrar.add(filterMonitor.descriptor.rawValue, for: .readable, data: Source.filterMonitor.rawValue)
     try registrar.add(service.descriptor, for: .readable, data: Source.service.rawValue)
     (self.network, self.options, self.uplink, self.logger) = (network, options, uplink, logger)
     self.leaseFile = leaseFile
     self.queue = queue
     self.monitor = monitor
+    self.filterMonitor = filterMonitor
     self.service = service
     self.stopping = stopping
   }
@@ -74,6 +81,8 @@ struct BridgeLoop: ~Copyable {
         switch Source(rawValue: buffer[index].data) {
         case .stopping: return try service.retire()
         case .monitor: try takeChanges(at: now)
+        case .filterMonitor:
+          if try filterMonitor.takeChanges() { repairDue = min(repairDue, now + Self.filterSettling) }
         case .service, nil: break
         }
       }
@@ -121,7 +130,8 @@ struct BridgeLoop: ~Copyable {
     }
   }
 
-  /// Makes what is missing: of an uplink that went and has come back, or that is another one now.
+  /// Makes what is missing: of an uplink that went and has come back, or that is another one now, or of rules that
+  /// somebody has flushed.
   private mutating func repair(_ state: borrowing BridgeState) throws {
     repairDue = .never
     var routes = try RouteSocket()

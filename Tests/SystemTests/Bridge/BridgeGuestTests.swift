@@ -104,6 +104,32 @@ extension SystemTests {
       #expect(changes == [])
     }
 
+    @Test func `rules that somebody flushes, as the reload of a firewall does, are put back`() throws {
+      let world = try BridgeWorld()
+      // As a firewall's service has them: with everything else gone.
+      let reload = """
+        nft -f - <<'RULES'
+        flush ruleset
+        table inet filter { chain forward { type filter hook forward priority 0; policy drop; }; }
+        RULES
+        """
+      try world.run(reload)
+      let before = try world.state()
+      let bridge = try world.up("--allow-in", "inet filter forward")
+      let guest = try guest(in: world)
+      try guest.run("ping -c 1 -W 5 \(BridgeWorld.outsideAddress)")
+      try world.run(reload)
+      for words in ["load the table inet culvert_bridge0", "pass in the chain inet filter forward"] {
+        try bridge.errors.wait(seconds: 10, words) { $0.contains(words) ? () : nil }
+      }
+      try guest.run("ping -c 1 -W 5 \(BridgeWorld.outsideAddress)")
+      try world.remove(guest)
+      try bridge.send(signal: SIGTERM)
+      #expect(try bridge.waitForExit(seconds: 5) == .status(0))
+      let changes = try world.changes(since: before)
+      #expect(changes == [])
+    }
+
     // MARK: The uplink
 
     @Test func `an uplink that changes its address, or goes and comes back, leads outside again`() throws {
