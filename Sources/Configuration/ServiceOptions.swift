@@ -109,7 +109,7 @@ extension ServiceOptions {
   /// Refuses options of a network of ours where there is none, since every link is left to a bridge.
   public func checkIsForBridge() throws(ConfigurationError) {
     for (name, isGiven) in [
-      ("capture", capture.file != nil), ("control", control != nil), ("record", record != nil),
+      ("control", control != nil), ("record", record != nil),
       ("lease-file", leaseFile != nil),
       ("capture-host", capture.hostFile != nil),
     ] where isGiven {

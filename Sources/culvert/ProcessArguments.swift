@@ -4,6 +4,8 @@ import Runtime
 
 /// The options of the process.
 struct ProcessArguments: ParsableArguments {
+  @OptionGroup(title: "Capture Options") var capture: CaptureArguments
+
   @Option(
     name: .customLong("config"),
     help: ArgumentHelp(
@@ -39,44 +41,11 @@ struct ProcessArguments: ParsableArguments {
   var control: String?
 
   @Option(
-    name: .customLong("capture"),
-    help: ArgumentHelp(
-      "Write the frames that pass the guest's link, both ways, to this file, or to the standard output for '-' "
-        + "(default: none).", valueName: "file|-"), completion: .file(extensions: ["pcap"]))
-  var captureFile: String?
-
-  @Option(
     name: .customLong("capture-host"),
     help: ArgumentHelp(
       "Write the host's side of each flow to this file, as packets made up of what passes the host's sockets "
         + "(default: none).", valueName: "file"), completion: .file(extensions: ["pcap"]))
   var captureHostFile: String?
-
-  @Option(
-    name: .customLong("capture-filter"),
-    help: ArgumentHelp(
-      "Capture only what this expression of pcap-filter(7) lets pass, as 'tcp port 80' (default: all).",
-      valueName: "expression"))
-  var captureFilter: String?
-
-  @Option(
-    name: .customLong("capture-snaplen"),
-    help: ArgumentHelp("Write no more of each captured frame (default: all of it).", valueName: "bytes"))
-  var captureSnapLength: String?
-
-  @Option(
-    name: .customLong("capture-rotate"),
-    help: ArgumentHelp(
-      "Begin another file before one becomes longer, and keep so many: FILE is the newest, FILE.1 the one before "
-        + "(default: one file of any length).", valueName: "size,count"))
-  var captureRotate: String?
-
-  @Flag(
-    name: .customLong("capture-segments"),
-    help: ArgumentHelp(
-      "Write frames that stand for several segments as the segments that a wire would show (default: as they were "
-        + "sent)."))
-  var captureSegments = false
 
   @Option(
     name: .customLong("log-level"),
@@ -158,7 +127,8 @@ struct ProcessArguments: ParsableArguments {
     options.pidFile = pidFile ?? file?.pidFile
     options.leaseFile = leaseFile ?? file?.leaseFile
     options.control = control ?? file?.control
-    options.capture = try capture(over: file?.capture ?? CaptureOptions())
+    options.capture = try capture.options(over: file?.capture ?? CaptureOptions())
+    options.capture.hostFile = captureHostFile ?? options.capture.hostFile
     options.logLevel = logLevel ?? file?.logLevel ?? defaultLevel
     options.peek = peek
     options.mode = mode ?? file?.mode ?? .auto
@@ -178,22 +148,6 @@ struct ProcessArguments: ParsableArguments {
     options.recordLimit = limit ?? file?.recordLimit ?? ServiceOptions.defaultRecordLimit
     options.recordRedact = recordRedact || file?.recordRedact == true
     try options.checkRecording(hasLimit: limit != nil || file?.recordLimit != nil)
-    return options
-  }
-}
-
-extension ProcessArguments {
-  /// What is captured, by these options in the place of those of the configuration file.
-  private func capture(over file: CaptureOptions) throws(ConfigurationError) -> CaptureOptions {
-    var options = file
-    options.file = captureFile ?? options.file
-    options.hostFile = captureHostFile ?? options.hostFile
-    options.filter = captureFilter ?? options.filter
-    if let captureSnapLength {
-      options.snapLength = try CaptureOptions.snapLength(captureSnapLength, "capture-snaplen")
-    }
-    if let captureRotate { options.rotation = try CaptureRotation(captureRotate, "capture-rotate") }
-    if captureSegments { options.splitsSegments = true }
     return options
   }
 }

@@ -52,7 +52,7 @@ final class ControlBench {
   deinit {
     do {
       try endLoops()
-      try server.take()?.stop()
+      server.take()?.stop()
     } catch {
       Issue.record("\(error)")
     }

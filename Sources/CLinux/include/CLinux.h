@@ -40,6 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "CLinuxCapture.h"
 #include "CLinuxFiles.h"
 #include "CLinuxMemory.h"
 #include "CLinuxMessages.h"

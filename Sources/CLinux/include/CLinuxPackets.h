@@ -17,27 +17,29 @@
 #endif
 
 /// Lets a packet socket take what a server of addresses needs: DHCP requests (UDP to port 67, in one piece), ARP replies,
-/// router solicitations. Nothing that goes out, and nothing with a VLAN tag.
+/// router solicitations. Nothing that goes out, nothing with a VLAN tag, and nothing that is for somebody else: on an
+/// interface that is captured that comes, too.
 static inline int clinux_take_address_requests(int socket) {
   struct sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, SKF_AD_OFF + SKF_AD_PKTTYPE),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 18, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 19, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OTHERHOST, 18, 0),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 16),
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12 /* EtherType */),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 7, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 8, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 12),
-      // 8: IPv4
+      // 9: IPv4
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23 /* protocol */),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 17 /* UDP */, 0, 10),
       BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 14 /* length of the header */),
       BPF_STMT(BPF_LD | BPF_H | BPF_IND, 16 /* destination port */),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 67, 6, 7),
-      // 13: ARP
+      // 14: ARP
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20 /* operation */),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 2 /* reply */, 4, 5),
-      // 15: IPv6
+      // 16: IPv6
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 20 /* next header */),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 58 /* ICMPv6 */, 0, 3),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 54 /* type */),

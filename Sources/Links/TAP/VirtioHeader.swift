@@ -1,4 +1,4 @@
-import Buffers
+package import Buffers
 import Primitives
 
 /// The header before each frame of a TAP device: `struct virtio_net_hdr_mrg_rxbuf` of virtio 1.2 section 5.1.6, its
@@ -7,11 +7,11 @@ import Primitives
 /// ```
 /// 0 flags   1 gso_type   2 hdr_len   4 gso_size   6 csum_start   8 csum_offset   10 num_buffers
 /// ```
-struct VirtioHeader: Hashable {
+package struct VirtioHeader: Hashable {
   /// The checksum of the frame behind it.
-  var checksum = ChecksumState.unverified
+  package var checksum = ChecksumState.unverified
   /// Present where the frame stands for several segments.
-  var segmentation: Segmentation?
+  package var segmentation: Segmentation?
   /// Bytes of all headers of a frame that stands for several segments; a hint to the one who cuts it.
   var headerLength: UInt16 = 0
 
@@ -40,8 +40,8 @@ struct VirtioHeader: Hashable {
   }
 
   /// Reads a header; nil where it asks for what the kernel was not told that we can do.
-  /// - Precondition: there are `length` bytes.
-  init?(_ bytes: Span<UInt8>) {
+  /// - Precondition: there are 10 bytes at least; the number of buffers behind them is not looked at.
+  package init?(_ bytes: Span<UInt8>) {
     if bytes[0] & Flag.needsChecksum != 0 {
       checksum = .partial(start: bytes.native(at: 6, as: UInt16.self), offset: bytes.native(at: 8, as: UInt16.self))
     } else if bytes[0] & Flag.isVerified != 0 {

@@ -13,6 +13,8 @@ public struct BridgeServiceOptions: Hashable, Sendable {
   public var readyDescriptor: Int32?
   /// Whether it leaves its standard streams once it is up.
   public var isInBackground = false
+  /// What is captured of the frames on it.
+  public var capture = CaptureOptions()
   /// How much to log.
   public var logLevel = LogLevel.info
 
@@ -23,26 +25,35 @@ public struct BridgeServiceOptions: Hashable, Sendable {
 /// Sets a bridge up and serves its guests, until a signal ends it: what `culvert bridge up` does.
 public enum BridgeService {
   /// Sets the bridge up, serves DHCP and router advertisements on it, and takes everything back at the end. Where there
-  /// is nothing to serve, or somebody serves it already, it returns at once.
+  /// is nothing to serve, or somebody serves it already, it returns at once, unless frames are captured.
   public static func run(_ options: BridgeServiceOptions) throws {
     let logger = Logger.standardError(LogThreshold(Logger.Level(options.logLevel)))
     let network = try BridgeNetwork(options.bridge)
     let ready = try ReadyReport(options.readyDescriptor)
+    try options.capture.check()
+    let plan = try CapturePlan(options.capture)
     // Before anything is changed: what ends this process must not come between a change and its being taken back.
-    let signals = try SignalLoop(logger: logger)
+    var signals = try SignalLoop(logger: logger)
     ProcessControl.ignoreBrokenPipes()
-    let outcome = try ServedBridge.bringUp(options.bridge, isAttended: network.needsServer, logger: logger)
-    guard case .own(let bridge) = outcome else { return ready.tell(logger) }
+    let isAttended = network.needsServer || plan != nil
+    let outcome = try ServedBridge.bringUp(options.bridge, isAttended: isAttended, logger: logger)
+    var served: ServedBridge?
+    if case .own(let bridge) = outcome { served = bridge }
+    // Of what somebody else serves frames are captured all the same.
+    guard served != nil || plan != nil else { return ready.tell(logger) }
     do {
-      try bridge.start(logsFailure: false)
+      let capture = try LiveCapture.start(plan, of: [.bridge(network.bridge)], logger: logger)
+      signals.capture = capture
+      try served?.start(logsFailure: false)
       ready.tell(logger)
       if options.isInBackground { try StandardStream.discardAll() }
-      try signals.run(beside: bridge)
+      try signals.run(beside: served)
+      capture.finish()
     } catch {
-      try bridge.end()
+      try served?.end()
       throw error
     }
-    try bridge.end()
+    try served?.end()
   }
 
   /// Runs a command in the background, as the first of a session of its own, and waits until it tells that it is set

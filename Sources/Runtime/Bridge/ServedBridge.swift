@@ -79,7 +79,7 @@ final class ServedBridge: Sendable {
   func end() throws {
     switch thread.withLock({ $0.take() }) {
     case .some(let thread):
-      try service.stopping.counter.signal()
+      service.stopping.give()
       thread.join()
       try service.throwFailure()
     case .none: try service.takeDown()
@@ -114,11 +114,7 @@ final class ServedBridge: Sendable {
     func run(logsFailure: Bool) {
       do { try loop.run(state) } catch { fail(error, logged: logsFailure) }
       do { try takeDown() } catch { fail(error, logged: logsFailure) }
-      do throws(SystemError) {
-        try ended.counter.signal()
-      } catch {
-        preconditionFailure("a counter of our own refuses to count: \(error)")
-      }
+      ended.give()
     }
 
     private func fail(_ error: any Error, logged: Bool) {

@@ -28,6 +28,11 @@ final class CaptureFeed: Sendable {
     self.bell = bell
     self.copyLimit = copyLimit
   }
+
+  /// Counts frames that are lost. By the thread alone that captures for this feed.
+  func drop(_ count: Int = 1) {
+    dropCount.store(dropCount.load(ordering: .relaxed) + count, ordering: .relaxed)
+  }
 }
 
 extension CaptureFeed: Equatable {
@@ -121,14 +126,14 @@ struct CaptureTap: ~Copyable {
     for frame in 0..<batch.count {
       let descriptor = batch.descriptor(frame)
       let head = head(of: descriptor, .fromGuest, Int(descriptor.byteCount))
-      if !feed.ring.append(head, frame, of: batch) { drop() }
+      if !feed.ring.append(head, frame, of: batch) { feed.drop() }
     }
     hasNews = true
   }
 
   /// Captures a frame to a guest. Of a run of frames with one descriptor, the last may be no more than one segment.
   mutating func take(_ bytes: Span<UInt8>, as descriptor: FrameDescriptor) {
-    if !feed.ring.append(head(of: descriptor, .toGuest, bytes.count), bytes) { drop() }
+    if !feed.ring.append(head(of: descriptor, .toGuest, bytes.count), bytes) { feed.drop() }
     hasNews = true
   }
 
@@ -138,10 +143,5 @@ struct CaptureTap: ~Copyable {
     CapturedFrame(
       time: time, originalLength: UInt32(byteCount), byteCount: UInt32(min(byteCount, feed.copyLimit)),
       direction: direction, checksum: descriptor.checksum, segmentation: descriptor.segmentation)
-  }
-
-  private func drop() {
-    // This thread alone counts.
-    feed.dropCount.store(feed.dropCount.load(ordering: .relaxed) + 1, ordering: .relaxed)
   }
 }

@@ -6,7 +6,7 @@ import Synchronization
 final class CaptureSession: Sendable {
   /// As it was asked for.
   let plan: CapturePlan
-  /// For each loop, the way to hand over frames.
+  /// For each loop, and behind those for each interface of the kernel's, the way to hand over frames.
   let feeds: [CaptureFeed]
   let clock = CaptureClock()
   /// Wakes the thread.
@@ -24,11 +24,13 @@ final class CaptureSession: Sendable {
   /// Bytes for each loop's frames on their way to the file.
   static let ringCapacity = 16 * 1024 * 1024
 
-  init(_ plan: CapturePlan, loops: Int, ringCapacity: Int = ringCapacity) throws(SystemError) {
+  init(
+    _ plan: CapturePlan, loops: Int, interfaces: Int = 0, ringCapacity: Int = ringCapacity
+  ) throws(SystemError) {
     self.plan = plan
     let (clock, bell) = (clock, try CaptureBell())
     self.bell = bell
-    feeds = (0..<loops).map { _ in
+    feeds = (0..<(loops + interfaces)).map { _ in
       CaptureFeed(capacity: ringCapacity, clock: clock, bell: bell, copyLimit: plan.copyLimit)
     }
     finished = Reply(try ReplyBell())

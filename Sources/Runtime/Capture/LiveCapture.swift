@@ -19,13 +19,26 @@ struct NetworkCapture: Sendable {
   }
 }
 
-/// The capture of a network's frames: at most one at a time, which may be started and stopped while guests go on.
+/// The capture of a network's frames, and of what passes interfaces of the kernel's: at most one at a time, which may be started and stopped while guests go on.
 final class LiveCapture: Sendable {
   /// What was asked for at the start of the instance, if anything was.
   let configured: CapturePlan?
   private let loops: [Mailbox]
+  private let interfaces: [CapturedInterface]
   private let logger: Logger
-  private let latest = Mutex<CaptureSession?>(nil)
+  private let latest = Mutex<Running?>(nil)
+
+  /// A capture, and who reads what passes interfaces for it.
+  private struct Running: Sendable {
+    let session: CaptureSession
+    let interfaces: InterfaceCapture?
+
+    func stop() {
+      // What waits to be read by then is still captured.
+      interfaces?.stop()
+      session.stop()
+    }
+  }
 
   /// What there is to say of a capture.
   struct Status: Hashable, Sendable {
@@ -41,11 +54,21 @@ final class LiveCapture: Sendable {
   /// How long the end of a capture may take: what waits for a slow reader then is lost.
   private static var patience: Interval { .milliseconds(500) }
 
-  /// The capture of the network whose loops have these mailboxes.
-  init(_ configured: CapturePlan?, loops: [Mailbox], logger: Logger) {
+  /// The capture of the network whose loops have these mailboxes, and of what passes `interfaces`.
+  init(_ configured: CapturePlan?, loops: [Mailbox], interfaces: [CapturedInterface] = [], logger: Logger) {
     self.configured = configured
     self.loops = loops
+    self.interfaces = interfaces
     self.logger = logger
+  }
+
+  /// The capture of what passes interfaces, which is started if there is a plan for it.
+  static func start(
+    _ plan: CapturePlan?, of interfaces: [CapturedInterface], logger: Logger
+  ) throws(ServiceError) -> LiveCapture {
+    let capture = LiveCapture(plan, loops: [], interfaces: interfaces, logger: logger)
+    if let plan { try capture.start(plan) }
+    return capture
   }
 
   /// Starts to capture. From any thread; what the loops do from their next turn on.
@@ -60,25 +83,36 @@ final class LiveCapture: Sendable {
 
   /// Opens the files, and starts to write what comes by the feeds, one for each loop.
   func open(_ plan: CapturePlan, loops: Int) throws(ServiceError) -> [CaptureFeed] {
-    let feeds = try latest.withLock { session throws(ServiceError) in
-      if let running = session, !running.isFinished {
-        let what = running.isStopping ? "a capture is being ended" : "frames are captured already"
-        throw ServiceError("\(what), to \(running.plan.path)")
+    let feeds = try latest.withLock { latest throws(ServiceError) in
+      if let session = latest?.session, !session.isFinished {
+        let what = session.isStopping ? "a capture is being ended" : "frames are captured already"
+        throw ServiceError("\(what), to \(session.plan.path)")
       }
+      // One that has ended by itself may still have its reader.
+      latest?.interfaces?.stop()
       let next = try launch(plan, loops: loops)
-      session = next
-      return next.feeds
+      latest = next
+      return next.session.feeds
     }
     logger.info("frames are captured to \(plan.path)")
     return feeds
   }
 
-  private func launch(_ plan: CapturePlan, loops: Int) throws(ServiceError) -> CaptureSession {
+  private func launch(_ plan: CapturePlan, loops: Int) throws(ServiceError) -> Running {
     do {
-      let session = try CaptureSession(plan, loops: loops)
+      let taps = try OpenTap.open(interfaces)
+      let session = try CaptureSession(plan, loops: loops, interfaces: interfaces.count)
       let passage = Passage(try CaptureWork(of: session, logger: logger))
-      try Thread { passage.run() }.detach()
-      return session
+      let reader =
+        interfaces.isEmpty
+        ? nil : try InterfaceCapture(interfaces, taps, Array(session.feeds[loops...]), logger: logger)
+      do throws(SystemError) {
+        try Thread { passage.run() }.detach()
+      } catch {
+        reader?.stop()
+        throw error
+      }
+      return Running(session: session, interfaces: reader)
     } catch {
       throw ServiceError("cannot capture: \(error)")
     }
@@ -86,8 +120,10 @@ final class LiveCapture: Sendable {
 
   /// Stops to capture; what was captured is still written. False where nothing is captured.
   func stop() -> Bool {
-    guard let session = latest.withLock({ $0 }), !session.isFinished, !session.isStopping else { return false }
-    session.stop()
+    guard let running = latest.withLock({ $0 }), !running.session.isFinished, !running.session.isStopping else {
+      return false
+    }
+    running.stop()
     return true
   }
 
@@ -110,7 +146,7 @@ final class LiveCapture: Sendable {
 
   /// Waits until all is written of a capture that was stopped, though not for ever.
   func awaitEnd() {
-    guard let session = latest.withLock({ $0 }) else { return }
+    guard let session = latest.withLock({ $0?.session }) else { return }
     do throws(SystemError) {
       if try session.finished.answer(by: MonotonicClock.now + Self.patience) == nil {
         logger.warning("capture to \(session.plan.path): not all was written, its reader is slow")
@@ -122,7 +158,7 @@ final class LiveCapture: Sendable {
 
   /// What there is to say of the latest capture, nil where there was none.
   var status: Status? {
-    guard let session = latest.withLock({ $0 }) else { return nil }
+    guard let session = latest.withLock({ $0?.session }) else { return nil }
     return Status(
       path: session.plan.path, isRunning: !session.isFinished && !session.isStopping, counts: session.counts,
       dropCount: session.dropCount, failure: session.failure)

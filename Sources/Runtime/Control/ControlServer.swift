@@ -31,8 +31,8 @@ struct ControlServer: ~Copyable {
   }
 
   /// Ends all conversations and removes the path.
-  consuming func stop() throws(SystemError) {
-    try stopping.counter.signal()
+  consuming func stop() {
+    stopping.give()
     thread.join()
   }
 }
@@ -43,6 +43,15 @@ final class StopSignal: Sendable {
   let counter: EventCounter
 
   init() throws(SystemError) { counter = try EventCounter() }
+
+  /// Has the thread end. From any thread.
+  func give() {
+    do throws(SystemError) {
+      try counter.signal()
+    } catch {
+      preconditionFailure("a counter of our own refuses to count: \(error)")
+    }
+  }
 }
 
 /// A control socket that listens, for this user alone.

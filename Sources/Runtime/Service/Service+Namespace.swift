@@ -31,7 +31,7 @@ extension Service {
       setup.reportReady()
       try helper.start()
       let end = try loops.run()
-      try server.take()?.stop()
+      server.take()?.stop()
       try loops.stopOthers()
       capture.finish()
       _ = consume pidFile

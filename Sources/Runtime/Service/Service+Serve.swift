@@ -39,7 +39,7 @@ extension Service {
   ) throws {
     let (links, logger) = (division.links, setup.logger)
     var loops = try setup.makeLoops(links: Array(repeating: links, count: setup.options.queues))
-    let capture = try setup.startCapture(of: &loops)
+    let capture = try setup.startCapture(of: &loops, ports: division.ports)
     var control = try setup.openControl()
     try Setup.harden()
     let pidFile = try setup.writePIDFile()
@@ -50,7 +50,7 @@ extension Service {
     var server = try ControlServer.start(control.take(), networks, threshold, logger)
     setup.reportReady()
     _ = try loops.run()
-    try server.take()?.stop()
+    server.take()?.stop()
     try loops.stopOthers()
     capture.finish()
     _ = consume pidFile
@@ -65,22 +65,33 @@ extension Service {
       logger.warning("every link is left to the bridge: options of the user-mode network mean nothing here")
     }
     let ready = try ReadyReport(options.readyDescriptor)
+    try options.capture.check()
+    let plan = try CapturePlan(options.capture)
     var signals = try SignalLoop(logger: logger)
     signals.hasConfiguration = options.configurationFile != nil
     let bridge = try bringUp(division, options, logger: logger)
     do {
       try Setup.harden()
       let pidFile = try options.pidFile.map { try ProcessIDFile(path: $0) }
+      let capture = try LiveCapture.start(plan, of: interfaces(of: division), logger: logger)
+      signals.capture = capture
       printOptions(of: division)
       try bridge?.start(logsFailure: false)
       ready.tell(logger)
       try signals.run(beside: bridge)
+      capture.finish()
       _ = consume pidFile
     } catch {
       try bridge?.end()
       throw error
     }
     try bridge?.end()
+  }
+
+  /// What is captured where there is a bridge alone: its ports that were named, or else all that it forwards.
+  private static func interfaces(of division: LinkDivision) -> [CapturedInterface] {
+    guard division.ports.isEmpty, let bridge = division.bridge else { return division.ports.map { .port($0) } }
+    return [.bridge(bridge)]
   }
 
   /// Sets the bridge up that links are left to, or that was asked for; nil where there is to be none, or another process

@@ -60,7 +60,7 @@ public enum Service {
       var server = try ControlServer.start(control.take(), networks, threshold, logger)
       setup.reportReady()
       let end = try loops.run()
-      try server.take()?.stop()
+      server.take()?.stop()
       try loops.stopOthers()
       for network in networks { network.capture.finish() }
       _ = consume pidFile

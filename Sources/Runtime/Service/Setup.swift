@@ -59,10 +59,14 @@ struct Setup: ~Copyable {
       ownSockets: ownSockets(links: links))
   }
 
-  /// Captures the network's frames, if that was asked for, and lets it be asked for later.
-  func startCapture(of loops: inout NetworkLoops) throws(ServiceError) -> NetworkCapture {
+  /// Captures the network's frames, and those that pass `ports` of a bridge, if that was asked for, and lets it be asked
+  /// for later.
+  func startCapture(of loops: inout NetworkLoops, ports: [String] = []) throws(ServiceError) -> NetworkCapture {
     let mailboxes = loops.directory.mailboxes
-    let live = LiveCapture(capture, loops: mailboxes, logger: logger)
+    // What belongs to a recording is the network's alone.
+    let isForRecording = options.capture.file == nil && options.record != nil
+    let interfaces = isForRecording ? [] : ports.map { CapturedInterface.port($0) }
+    let live = LiveCapture(capture, loops: mailboxes, interfaces: interfaces, logger: logger)
     if let capture { try live.start(capture) }
     loops[0].capture = live
     guard let hostCapture else { return NetworkCapture(link: live, host: nil) }

@@ -16,7 +16,7 @@ struct BridgeUpCommand: ParsableCommand {
 
       It stays and serves until SIGTERM or SIGINT ends it, and then takes everything back; with --detach it goes on in \
       the background until 'culvert bridge down'. Where there is nothing to serve ('--dhcp none' without --ipv6) it \
-      returns at once. What it has changed is written down before it is changed, in /run/culvert, so that 'down' \
+      returns at once, unless frames are captured. What it has changed is written down before it is changed, in /run/culvert, so that 'down' \
       takes it back after a crash, too; a step that fails takes back those before it.
 
       EXAMPLES
@@ -29,11 +29,16 @@ struct BridgeUpCommand: ParsableCommand {
         On a host whose firewall drops what it does not know:
           culvert bridge up --allow-in 'inet filter forward'
 
+        With everything that it forwards in a file:
+          culvert bridge up --capture lab.pcap
+
         In a systemd unit (Type=notify):
           ExecStart=culvert bridge up --config /etc/culvert/bridge0.toml
       """)
 
   @OptionGroup(title: "Bridge Options") var bridge: BridgeArguments
+
+  @OptionGroup(title: "Capture Options") var capture: CaptureArguments
 
   @Flag(name: .customLong("dry-run"), help: "Print what would be done, and the commands that would do the same.")
   var isDryRun = false
@@ -66,6 +71,7 @@ struct BridgeUpCommand: ParsableCommand {
     service.readyDescriptor = readyDescriptor
     service.isInBackground = isInBackground
     service.logLevel = logLevel
+    service.capture = try capture.options()
     try BridgeService.run(service)
   }
 

@@ -85,7 +85,9 @@ final class BridgeWorld: Sendable {
   func up(_ options: String...) throws -> Program { try start(["bridge", "up"] + options) }
 
   /// Runs `culvert serve` on the host, which is ready when this returns.
-  func serve(_ words: String...) throws -> Program { try start(["serve"] + words) }
+  func serve(_ words: String...) throws -> Program { try serve(words) }
+
+  func serve(_ words: [String]) throws -> Program { try start(["serve"] + words) }
 
   private func start(_ words: [String]) throws -> Program {
     let (reading, writing) = try FileDescriptor.pipe().take()
