@@ -72,14 +72,14 @@ import Testing
     var tap = CaptureTap(session.feeds[0], at: MonotonicClock.now)
     for number in 0..<50 { tap.take(bytes(number).span, as: descriptor(60)) }
     tap.endTurn()
-    // A record takes 112 bytes.
-    #expect(session.dropCount == 50 - 4096 / 112)
+    // A record takes two lines of the cache, 128 bytes.
+    #expect(session.dropCount == 50 - 4096 / 128)
     session.stop()
     let lines = Lines()
     var work = try CaptureWork(of: session, logger: lines.logger(.info))
     work.run()
-    #expect(try LiveCaptureTests.frames(folder.path + "/a").map(\.bytes) == (0..<36).map { bytes($0) })
-    #expect(lines.all.joined().contains("warning: 14 more were not: \(folder.path)/a took them too slowly"))
+    #expect(try LiveCaptureTests.frames(folder.path + "/a").map(\.bytes) == (0..<32).map { bytes($0) })
+    #expect(lines.all.joined().contains("warning: 18 more were not: \(folder.path)/a took them too slowly"))
   }
 
   @Test func `the time of day follows a clock that is set forward, and none that is set back`() {
