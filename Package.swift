@@ -97,7 +97,7 @@ let package = Package(
       name: "FuzzTargets",
       dependencies: [
         "Primitives", "Buffers", "Wire", "Netstack", "Simulation", "LinuxSystem", "Links", "Configuration", "Runtime",
-        "Capture", "Recording",
+        "Capture", "Recording", "Bridge", "BridgeHelper", "Nftables", "RouteNetlink",
       ], path: "Tests/Fuzz/Targets", swiftSettings: settings),
 
     .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: settings),

@@ -15,6 +15,15 @@ public enum RouteEvent: Hashable, Sendable {
   /// More has changed than the kernel keeps for a slow reader: everything is to be looked at anew.
   case missed
 
+  /// What the messages of one read tell, in their order.
+  package static func events(in bytes: [UInt8]) -> [RouteEvent] {
+    var (rest, events): (ArraySlice<UInt8>, [RouteEvent]) = (bytes[...], [])
+    while let message = NetlinkReply(takingFrom: &rest) {
+      if let event = RouteEvent(message) { events.append(event) }
+    }
+    return events
+  }
+
   /// What a message tells; nil for what is of no concern here.
   init?(_ message: NetlinkReply) {
     switch message.type {
@@ -55,11 +64,7 @@ public struct RouteMonitor: ~Copyable, Sendable {
   public func events() throws(SystemError) -> [RouteEvent]? {
     do throws(SystemError) {
       guard let bytes = try descriptor.readRouteMessages() else { return nil }
-      var (rest, events): (ArraySlice<UInt8>, [RouteEvent]) = (bytes[...], [])
-      while let message = NetlinkReply(takingFrom: &rest) {
-        if let event = RouteEvent(message) { events.append(event) }
-      }
-      return events
+      return RouteEvent.events(in: bytes)
     } catch  where error.isOverrun {
       return [.missed]
     }

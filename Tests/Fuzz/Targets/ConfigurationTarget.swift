@@ -1,5 +1,8 @@
+import Bridge
+import BridgeHelper
 import Configuration
 import Netstack
+import Nftables
 import Primitives
 import Runtime
 import Simulation
@@ -8,7 +11,7 @@ import Simulation
 /// that is understood serves a guest. The first byte chooses what it is.
 enum ConfigurationTarget {
   private static let texts: [@Sendable (String) -> [String]] = [
-    file, userNetwork, command, RuleChecks.check, link, leases, resolvers, options, script,
+    file, userNetwork, command, RuleChecks.check, link, leases, resolvers, options, script, bridge, accessList, ruleset,
   ]
 
   static func run(_ bytes: [UInt8]) -> [String] {
@@ -81,6 +84,54 @@ enum ConfigurationTarget {
       let descriptors = [Int32](repeating: 9, count: attachment.networks.count)
       return attachment.words(descriptors: descriptors).isEmpty ? ["a command of no words"] : []
     }
+  }
+
+  // MARK: Bridges
+
+  private static func bridge(_ text: String) -> [String] {
+    attempt { () throws(ConfigurationError) in
+      _ = try BridgeNetwork(try BridgeConfigurationFile(text: text, path: "file").options)
+      return []
+    }
+  }
+
+  /// The access list of QEMU's bridge helper, which may include itself and a second one.
+  private static func accessList(_ text: String) -> [String] {
+    let lists = text.split(separator: "\n\n", maxSplits: 1, omittingEmptySubsequences: false)
+    do throws(HelperError) {
+      let list = try AccessList(paths: ["/a"]) { path in
+        switch path {
+        case "/a": .contents(Array(lists[0].utf8))
+        case "/b": .contents(Array((lists.last ?? "").utf8))
+        default: .missing
+        }
+      }
+      let isDenied = list.rules.contains { !$0.isAllowed && ($0.bridge ?? "br0") == "br0" }
+      if case .allowed = list.verdict(on: "br0"), isDenied { return ["a bridge that is denied is allowed"] }
+      return []
+    } catch {
+      return error.description.contains("\n") ? ["a mistake is told in several lines"] : []
+    }
+  }
+
+  /// The rules of the host, in the JSON of libnftables: what they do to a bridge's packets is found out.
+  private static func ruleset(_ text: String) -> [String] {
+    guard let rules = read(text) else { return [] }
+    do throws(FirewallError) {
+      let subnet = IPv4Prefix(containing: IPv4Address(192, 168, 1, 101), length: 24)
+      let firewall = try BridgeFirewall(bridge: "bridge0", subnet: subnet, uplink: "wlo1")
+      _ = firewall.obstacles(in: rules, of: HostFilters())
+      _ = firewall.counts(in: rules)
+      _ = try firewall.allowance(in: "inet filter forward", of: rules, filters: HostFilters())
+    } catch {
+      // There is no such chain: said in words.
+      return error.description.isEmpty ? ["a refusal without a word"] : []
+    }
+    return []
+  }
+
+  private static func read(_ text: String) -> Ruleset? {
+    do throws(NftablesError) { return try Ruleset(json: text) } catch { return nil }
   }
 
   // MARK: Places

@@ -20,6 +20,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case capture
   /// Recordings, and replaying them.
   case recording
+  /// What guests of a bridge say to its server of addresses.
+  case bridge
 
   /// Feeds the target.
   /// - Returns: what is wrong, nothing where all is well.
@@ -33,6 +35,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .configuration: ConfigurationTarget.run(bytes)
     case .capture: CaptureTarget.run(bytes)
     case .recording: RecordingTarget.run(bytes)
+    case .bridge: BridgeTarget.run(bytes)
     }
   }
 
@@ -47,6 +50,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case .configuration: ConfigurationTarget.seeds
     case .capture: CaptureTarget.seeds
     case .recording: RecordingTarget.seeds
+    case .bridge: BridgeTarget.seeds
     }
   }
 }

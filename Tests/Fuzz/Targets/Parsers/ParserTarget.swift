@@ -1,8 +1,9 @@
 import Primitives
+import RouteNetlink
 import Wire
 
-/// Any bytes as each format of `Wire`: the first byte chooses the format, the rest is taken for a message of it. All of
-/// its fields are read; what can be written is written, and must be read as the same again.
+/// Any bytes as each format of `Wire`, and as what rtnetlink tells: the first byte chooses the format, the rest is taken
+/// for a message of it. All of its fields are read; what can be written is written, and must be read as the same again.
 enum ParserTarget {
   /// A format: reads bytes as it and says what is wrong beyond what is malformed.
   struct Parser: Sendable {
@@ -13,6 +14,10 @@ enum ParserTarget {
   static let parsers: [Parser] =
     link + internet + transport + application + [
       Parser(name: "checksum", check: checkChecksum), Parser(name: "address", check: checkAddresses),
+      Parser(name: "rtnetlink") { bytes throws(WireError) in
+        _ = RouteEvent.events(in: bytes)
+        return []
+      },
     ]
 
   static func run(_ bytes: [UInt8]) -> [String] {

@@ -38,7 +38,16 @@ extension ParserTarget {
       ("tftp", Array("\0\u{1}boot.img\0OCTET\0blksize\01468\0tsize\00\0timeout\01\0windowsize\04\0".utf8)),
       ("checksum", [0, 3] + (0..<200)), ("address", Array("2001:db8::192.0.2.1".utf8)),
       ("address", Array("52:54:00:12:34:56".utf8)), ("address", Array("www.example.com.".utf8)),
+      ("rtnetlink", newLink),
     ]
+  }
+
+  /// RTM_NEWLINK of tap0, of index 5: its name, MTU and hardware address.
+  private static var newLink: [UInt8] {
+    let header: [UInt8] = [64, 0, 0, 0, 16, 0, 0, 0] + [UInt8](repeating: 0, count: 8)
+    let interface: [UInt8] = [0, 0, 1, 0, 5, 0, 0, 0] + [UInt8](repeating: 0, count: 8)
+    return header + interface + [9, 0, 3, 0] + Array("tap0\0\0\0\0".utf8) + [8, 0, 4, 0, 0xdc, 5, 0, 0]
+      + [10, 0, 1, 0, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 0, 0]
   }
 
   private static var segment: PlainTCP {

@@ -53,6 +53,20 @@ extension ConfigurationTarget {
       (7, "net=192.168.7.0/29\nlease=52:54:00:12:34:56=192.168.7.4,web\nroute=10.0.0.0/8,192.168.7.3\nmtu=1500\n"),
       (8, "# a\ntcp 80 receive 1 send \"a\\x41\\n\" send 9 close\ntcp * refuse\nudp 53 answer \"b\"\nicmp * echo\n"),
       (7, "ipv6-prefix=fd00::\nmtu=576\nhostfwd=udp::53-:53\nudp-filtering=endpoint\nhostname=guest\n"),
+      (9, "bridge = \"lab0\"\naddress = \"10.7.0.1/24\"\ndhcp = \"10.7.0.50-10.7.0.90\"\nlease = 60\n"),
+      (9, "uplink = \"none\"\nipv6 = \"fd00:7::/64\"\nport = [\"eth1\"]\nglobal-forward = true\n"),
+      (10, "# mine\nallow br0\ninclude /b\ninclude /c\n\ndeny all\nallow virbr0\n"), (10, "allow all\ninclude /a\n"),
+      (
+        11,
+        #"""
+        {"nftables":[{"table":{"family":"inet","name":"filter","handle":1}},{"chain":{"family":"inet","table":"filter",
+        "name":"forward","handle":1,"type":"filter","hook":"forward","prio":0,"policy":"drop"}},{"rule":{"family":"inet",
+        "table":"filter","chain":"forward","handle":2,"expr":[{"match":{"op":"==","left":{"meta":{"key":"iifname"}},
+        "right":"bridge0"}},{"counter":{"packets":1,"bytes":84}},{"jump":{"target":"other"}}]}},{"chain":{"family":"inet",
+        "table":"filter","name":"other","handle":3}},{"rule":{"family":"inet","table":"filter","chain":"other","handle":4,
+        "expr":[{"match":{"op":"in","left":{"ct":{"key":"state"}},"right":["established","related"]}},{"accept":null}]}}]}
+        """#
+      ),
     ]
     return texts.map { [$0.0] + Array($0.1.utf8) }
   }
