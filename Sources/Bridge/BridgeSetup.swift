@@ -2,6 +2,7 @@ public import Configuration
 import LinuxSystem
 import Nftables
 import Primitives
+import RouteNetlink
 
 /// What came of an attempt to set a bridge up. The one who serves it is who holds this value.
 public struct BridgeUp: ~Copyable, Sendable {
@@ -119,6 +120,10 @@ public enum BridgeSetup {
         throw BridgeError("\(options.bridge) was taken down by somebody else")
       }
       var host = try BridgeHost()
+      var options = options
+      let names = Set(try host.routes.interfaces().map(\.name))
+      // A port may go with its guest; it is made one again when it comes back.
+      options.ports.removeAll { !names.contains($0) }
       let plan = try plan(options, on: &host)
       let isLoaded = try host.withRules { rules in plan.firewall.isLoaded(in: try rules.ruleset()) }
       let changes = plan.changes.filter { change in
