@@ -62,6 +62,30 @@ extension SystemTests {
       #expect(try bridge.isRunning && guests.count == 2)
     }
 
+    @Test func `of a full range the next guest gets nothing, and who has an address keeps it after kill -9`() throws {
+      let world = try BridgeWorld()
+      let range = "192.168.1.201-192.168.1.201"
+      let ask = "busybox udhcpc -i eth0 -n -q -t 3 -T 1 -s /bin/true"
+      let killed = try world.up("--dhcp", range)
+      let (first, second) = (try world.guest("52:54:00:12:34:59"), try world.guest("52:54:00:12:34:58"))
+      func refuse(_ bridge: Program) throws {
+        let refused = try Program(second.launcher + ["bash", "-c", ask])
+        try bridge.errors.wait(seconds: 10, "word of the full range") {
+          $0.contains("there is no address left for 52:54:00:12:34:58") ? () : nil
+        }
+        #expect(try refused.waitForExit(seconds: 20) == .status(1))
+      }
+      try first.run(ask)
+      try refuse(killed)
+      try world.run("until grep -q 192.168.1.201 /run/culvert/*/leases; do sleep 0.05; done", seconds: 10)
+      try killed.send(signal: SIGKILL)
+      try killed.waitForExit(seconds: 5)
+      let bridge = try world.up("--dhcp", range)
+      #expect(try world.bridge("status").text.contains("192.168.1.201  52:54:00:12:34:59"))
+      try refuse(bridge)
+      try first.run(ask)
+    }
+
     @Test func `a machine of 'run --bridge' has an address of its own, which no other gets`() throws {
       let world = try BridgeWorld()
       let bridge = try world.up()
