@@ -162,8 +162,8 @@ if Context.environment["CULVERT_FUZZ"] != nil {
       swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))
 }
 
-// What ThreadSanitizer looks at (Scripts/sanitize): our own targets but for one, since the compiler breaks off when it is
-// to instrument that one or those of others.
+// What ThreadSanitizer looks at (Scripts/sanitize): our own targets but for one, since the compiler breaks off when it
+// is to instrument that one or those of others.
 if Context.environment["CULVERT_TSAN"] != nil {
   for target in package.targets where target.type != .system && target.name != "Recording" {
     target.swiftSettings = (target.swiftSettings ?? []) + [.unsafeFlags(["-sanitize=thread"])]

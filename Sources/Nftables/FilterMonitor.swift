@@ -1,7 +1,7 @@
 public import LinuxSystem
 
-/// Hears that the tables, chains or rules of nftables have changed in the network namespace in which it was made, whoever
-/// has changed them.
+/// Hears that the tables, chains or rules of nftables have changed in the network namespace in which it was made,
+/// whoever has changed them.
 public struct FilterMonitor: ~Copyable, Sendable {
   /// Readable when something has changed; never waits.
   public let descriptor: FileDescriptor

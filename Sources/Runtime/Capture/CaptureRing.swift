@@ -22,7 +22,8 @@ typealias CaptureRing = RecordRing<CapturedFrame>
 typealias CaptureRingReader = RecordRingReader<CapturedFrame>
 
 extension RecordRing<CapturedFrame> {
-  /// Appends a frame of `bytes`, of which `head.byteCount` are kept; false, with nothing changed, where there is no room.
+  /// Appends a frame of `bytes`, of which `head.byteCount` are kept; false, with nothing changed, where there is no
+  /// room.
   func append(_ head: CapturedFrame, _ bytes: Span<UInt8>) -> Bool {
     append(head, byteCount: Int(head.byteCount)) { $0.copy(bytes.extracting(first: Int(head.byteCount))) }
   }

@@ -3,8 +3,8 @@ import LinuxSystem
 import Logging
 import Primitives
 
-/// Reads the frames that pass interfaces of the kernel's, as ports of a bridge, and captures them: the work of a thread of
-/// its own, which sleeps while nothing passes, and which traffic does not wait for.
+/// Reads the frames that pass interfaces of the kernel's, as ports of a bridge, and captures them: the work of a thread
+/// of its own, which sleeps while nothing passes, and which traffic does not wait for.
 ///
 /// The kernel says when it had a frame. That is the time of the record, so that of what passes two ports the order is
 /// known. What this thread is too slow for the kernel drops, and counts.

@@ -19,7 +19,8 @@ struct NetworkCapture: Sendable {
   }
 }
 
-/// The capture of a network's frames, and of what passes interfaces of the kernel's: at most one at a time, which may be started and stopped while guests go on.
+/// The capture of a network's frames, and of what passes interfaces of the kernel's: at most one at a time, which may
+/// be started and stopped while guests go on.
 final class LiveCapture: Sendable {
   /// What was asked for at the start of the instance, if anything was.
   let configured: CapturePlan?
