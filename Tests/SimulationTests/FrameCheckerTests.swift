@@ -117,6 +117,26 @@ import Testing
     #expect(checker.faults.count == 1 && checker.faults[0].contains("behind the FIN"))
   }
 
+  @Test func `a reset answers something, be it a segment to port 0`() {
+    func segment(_ flags: PlainTCP.Flags, from source: UInt16, to destination: UInt16) -> PlainTCP {
+      var segment = self.segment(flags, 0, 1, window: 0, options: [], [])
+      (segment.sourcePort, segment.destinationPort) = (source, destination)
+      return segment
+    }
+    var checker = FrameChecker(settings: Self.settings)
+    let reset = stackFrame(PlainIPv4(from: Self.server, to: Self.guest, .tcp(segment(.rst, from: 0, to: 4000))))
+    let stray = PlainIPv4(from: Self.guest, to: Self.server, .tcp(segment(.ack, from: 4000, to: 0)))
+    checker.received(PlainFrame(destination: Self.settings.gatewayMAC, source: Self.mac, .ipv4(stray)).encoded)
+    checker.sent(reset, at: .zero)
+    #expect(checker.faults.isEmpty, "\(checker.faults)")
+    let another = PlainIPv4(from: Self.server, to: Self.guest, .tcp(segment(.rst, from: 0, to: 4001)))
+    checker.sent(stackFrame(another), at: .zero)
+    #expect(checker.faults.count == 1 && checker.faults[0].contains("answers nothing"))
+    let data = PlainIPv4(from: Self.server, to: Self.guest, .tcp(segment(.ack, from: 0, to: 4000)))
+    checker.sent(stackFrame(data), at: .zero)
+    #expect(checker.faults.count == 2 && checker.faults[1].contains("port 0"))
+  }
+
   /// Every byte of a frame matters: whichever is changed, something is found. The exceptions are named.
   @Test func `a frame with any one byte changed is found`() {
     let frame = fromStack(.ack, 5001, 1001, bytes(20))

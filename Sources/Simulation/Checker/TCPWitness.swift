@@ -10,6 +10,7 @@ struct TCPWitness {
   private let defaultMSS: Int
 
   // The guest's side, as far as its segments reached the stack
+  private var hasSpoken = false
   private var guestStart: SequenceNumber?
   private var guestMSS: Int
   private var guestScale: UInt8?
@@ -55,6 +56,7 @@ struct TCPWitness {
     let mayBegin = guestStart == nil || segment.flags.isDisjoint(with: [.fin, .ack])
     if segment.flags.contains(.syn) && mayBegin && !segment.flags.contains(.rst) { guestSynchronized(segment) }
     if !successor.isEmpty { successor[0].guestSent(segment) }
+    hasSpoken = true
     if let timestamps = segment.timestamps { guestClocks.insert(timestamps.value) }
     if segment.flags.contains(.ack) { lastAcknowledgment = segment.acknowledgment }
     guard let guestStart, !segment.flags.contains(.rst) else { return }
@@ -190,6 +192,7 @@ struct TCPWitness {
   /// RFC 9293 section 3.10.7.1 and 3.5.2: a reset says exactly where it stands.
   private mutating func checkReset(_ segment: PlainTCP) -> [String] {
     var faults: [String] = []
+    if !hasSpoken && stackStart == nil { faults.append("a reset that answers nothing") }
     if !segment.payload.isEmpty { faults.append("a reset with data") }
     if segment.timestamps != nil && !agreesOnTimestamps { faults.append("a reset with timestamps") }
     if !segment.options.allSatisfy({ $0.kind == 8 }) { faults.append("a reset with options") }

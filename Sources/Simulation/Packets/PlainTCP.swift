@@ -182,7 +182,9 @@ public struct PlainTCP: Hashable, Sendable {
     payload = reader.rest()
     let pseudo = plainPseudoHeader(source, destination, 6, bytes.count)
     guard plainChecksum(pseudo, bytes) == 0 else { throw PacketFault("TCP checksum is wrong") }
-    guard sourcePort != 0 && destinationPort != 0 else { throw PacketFault("TCP port 0") }
+    // Nothing is at port 0, as the reset says that answers a segment to it or from it.
+    let mayBeZero = !strictly || flags.contains(.rst)
+    guard mayBeZero || (sourcePort != 0 && destinationPort != 0) else { throw PacketFault("TCP port 0") }
   }
 
   private static func blocks(in data: [UInt8]) throws(PacketFault) -> [Block] {
