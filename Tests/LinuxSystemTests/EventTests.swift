@@ -12,8 +12,8 @@ import Testing
     try queue.wait(into: &events, timeout: .zero)
     #expect(events.count == 0)
 
-    try counter.signal()
-    try counter.signal()
+    counter.signal()
+    counter.signal()
     try queue.wait(into: &events, timeout: nil)
     try #require(events.count == 1)
     #expect(events[0] == EventBuffer.Event(events: .readable, data: 0xfedc_ba98_7654_3210))
@@ -28,7 +28,7 @@ import Testing
     let counter = try EventCounter()
     var events = EventBuffer()
     try queue.registrar.add(counter.descriptor.rawValue, for: [.readable, .edgeTriggered], data: 1)
-    try counter.signal()
+    counter.signal()
     try queue.wait(into: &events, timeout: .zero)
     #expect(events.count == 1)
     try queue.wait(into: &events, timeout: .zero)
@@ -38,7 +38,7 @@ import Testing
     try #require(events.count == 1)
     #expect(events[0].data == 2)
     try queue.registrar.remove(counter.descriptor.rawValue)
-    try counter.signal()
+    counter.signal()
     try queue.wait(into: &events, timeout: .zero)
     #expect(events.count == 0)
   }

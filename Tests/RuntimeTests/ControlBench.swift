@@ -50,19 +50,15 @@ final class ControlBench {
   }
 
   deinit {
-    do {
-      try endLoops()
-      server.take()?.stop()
-    } catch {
-      Issue.record("\(error)")
-    }
+    endLoops()
+    server.take()?.stop()
   }
 
   var log: String { lines.all.joined() }
 
   /// Ends the networks, and leaves the control socket.
-  func endLoops() throws {
-    for loop in loops { try loop.loop.take()?.stop() }
+  func endLoops() {
+    for loop in loops { loop.loop.take()?.stop() }
     loops = []
   }
 

@@ -261,7 +261,7 @@ struct ControlTests {
     let folder = try TemporaryFolder()
     let bench = try ControlBench(in: folder.path)
     let client = try ControlEnd(bench.address)
-    try bench.endLoops()
+    bench.endLoops()
     let begin = MonotonicClock.now
     #expect(try client.ask(#"{"version":1,"method":"flows"}"#).contains(#""code":"unavailable""#))
     #expect(MonotonicClock.now - begin < .seconds(2))

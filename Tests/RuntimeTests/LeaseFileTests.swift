@@ -40,7 +40,7 @@ struct LeaseFileTests {
       #expect(try loop.lease(to: 21, calling: "one") == "10.0.2.15")
       #expect(try loop.lease(to: 22) == "10.0.2.16")
       if isOrderly {
-        try loop.mailbox.send(.stop)
+        loop.mailbox.send(.stop)
         _ = try loop.run()
       } else {
         try loop.run { try FileDescriptor.text(of: path).contains("10.0.2.16") }
@@ -181,7 +181,7 @@ struct LeaseFileTests {
     let message = "error: lease-file '\(path)': No such file or directory; leases are kept in memory"
     try loop.run { loop.log.contains(message) }
     #expect(try loop.lease(to: 22) == "10.0.2.16")
-    try loop.mailbox.send(.stop)
+    loop.mailbox.send(.stop)
     try shell("mkdir \(folder.path)/below")
     _ = try loop.run()
     #expect(loop.log.components(separatedBy: message).count == 2)

@@ -75,7 +75,7 @@ struct LoopFairnessTests {
     #expect(try loop.guest(1).write(request) == request.count)
     let place = Endpoint(.loopback, port: try freePort())
     let guest = Endpoint(IPv4Address(10, 0, 2, 15), port: 53)
-    try loop.mailbox.send(.apply(.addForward(PortForward(transport: .udp, host: place, guest: guest))))
+    loop.mailbox.send(.apply(.addForward(PortForward(transport: .udp, host: place, guest: guest))))
     try loop.run { try loop.guest(1).frames().count == 1 }
     let client = try Socket(.datagram, for: .internet(place))
     #expect(try client.connect(to: .internet(place)))

@@ -52,11 +52,11 @@ struct NetworkLoopTests {
     let place = Endpoint(.loopback, port: try freePort())
     let forward = PortForward(
       transport: .tcp, host: place, guest: Endpoint(IPv4Address(10, 0, 2, 15), port: 80))
-    try loop.mailbox.send(.apply(.addForward(forward)))
-    try loop.mailbox.send(.apply(.addForward(forward)))
+    loop.mailbox.send(.apply(.addForward(forward)))
+    loop.mailbox.send(.apply(.addForward(forward)))
     let message = "error: cannot listen on \(place): the address is in use; choose another port"
     try loop.run { loop.log.contains(message) }
-    try loop.mailbox.send(.apply(.removeForward(.port(.udp, place))))
+    loop.mailbox.send(.apply(.removeForward(.port(.udp, place))))
     try loop.run { loop.log.contains("nothing is forwarded from udp \(place)") }
   }
 
@@ -74,8 +74,8 @@ struct NetworkLoopTests {
   @Test func `a request to stop ends the loop within its time`() throws {
     let loop = try LoopUnderTest()
     try loop.run { loop.log.contains("connected") }
-    try loop.mailbox.send(.logFlows)
-    try loop.mailbox.send(.stop)
+    loop.mailbox.send(.logFlows)
+    loop.mailbox.send(.stop)
     let begin = MonotonicClock.now
     #expect(try loop.run() == .stopped)
     #expect(MonotonicClock.now - begin < .seconds(1))

@@ -95,7 +95,7 @@ struct SeveralLoopsTests {
     let network = try LoopUnderTest(loops: 3, options)
     #expect(network.forwards == forwards(to: 8000))
     try write(9000)
-    try network.mailbox.send(.reload)
+    network.mailbox.send(.reload)
     try network.run { network.forwards == forwards(to: 9000) }
     #expect(!network.log.contains("error:"), "\(network.log)")
   }

@@ -61,7 +61,7 @@ extension SystemTests {
       }
 
       func stop() throws {
-        try pump.stop()
+        pump.stop()
         #expect(try culvert.stop().exit == .status(0))
       }
     }

@@ -63,8 +63,8 @@ extension SystemTests {
       }
 
       func stop() throws {
-        try pump.stop()
-        try path.stop()
+        pump.stop()
+        path.stop()
         try culvert.stop()
       }
     }

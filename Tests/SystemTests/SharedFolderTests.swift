@@ -39,7 +39,7 @@ extension SystemTests {
         try folder.write("from the host\n", to: "hello.txt")
         try Program.run("chown", user, folder["hello.txt"])
       }
-      try pump.stop()
+      pump.stop()
       #expect(try culvert.stop().exit == .status(0))
       #expect(try FileManager.default.contentsOfDirectory(atPath: states.path) == [])
     }

@@ -42,15 +42,10 @@ extension CaptureFeed: Equatable {
 
 /// What wakes the thread that writes.
 final class CaptureBell: Sendable {
-  private let counter: EventCounter
-  private let queue: EventQueue
+  private let bell: Bell
   private let isAwaited = Atomic<Bool>(false)
 
-  init() throws(SystemError) {
-    counter = try EventCounter()
-    queue = try EventQueue()
-    try queue.registrar.add(counter.descriptor.rawValue, for: .readable, data: 0)
-  }
+  init() throws(SystemError) { bell = try Bell() }
 
   /// Wakes the thread, if it waits.
   func ringIfAwaited() {
@@ -61,13 +56,7 @@ final class CaptureBell: Sendable {
   }
 
   /// Wakes the thread.
-  func ring() {
-    do throws(SystemError) {
-      try counter.signal()
-    } catch {
-      preconditionFailure("a counter of our own refuses to count: \(error)")
-    }
-  }
+  func ring() { bell.ring() }
 
   /// Waits until it rings, if `isIdle` still holds, or until `timeout` is over.
   func wait(timeout: Interval, if isIdle: () -> Bool) {
@@ -80,11 +69,9 @@ final class CaptureBell: Sendable {
   /// Waits for `timeout`, or less if it rings.
   func pause(_ timeout: Interval) {
     do throws(SystemError) {
-      var events = EventBuffer(capacity: 1)
-      try queue.wait(into: &events, timeout: timeout)
-      try counter.reset()
+      try bell.wait(until: MonotonicClock.now + timeout)
     } catch {
-      preconditionFailure("a queue of our own cannot be waited for: \(error)")
+      preconditionFailure("a bell of our own cannot be waited for: \(error)")
     }
   }
 }

@@ -33,7 +33,7 @@ final class CaptureSession: Sendable {
     feeds = (0..<(loops + interfaces)).map { _ in
       CaptureFeed(capacity: ringCapacity, clock: clock, bell: bell, copyLimit: plan.copyLimit)
     }
-    finished = Reply(try ReplyBell())
+    finished = Reply(try Bell())
     state = Mutex(State())
   }
 

@@ -75,11 +75,7 @@ final class LiveCapture: Sendable {
   /// Starts to capture. From any thread; what the loops do from their next turn on.
   func start(_ plan: CapturePlan) throws(ServiceError) {
     let feeds = try open(plan, loops: loops.count)
-    do throws(SystemError) {
-      for (loop, feed) in zip(loops, feeds) { try loop.send(.capture(feed)) }
-    } catch {
-      throw ServiceError("a loop was not told to capture: \(error)")
-    }
+    for (loop, feed) in zip(loops, feeds) { loop.send(.capture(feed)) }
   }
 
   /// Opens the files, and starts to write what comes by the feeds, one for each loop.

@@ -23,7 +23,7 @@ struct ControlledNetwork: Sendable {
 struct ControlService: Sendable {
   private let networks: [ControlledNetwork]
   private let threshold: LogThreshold
-  private let bell: ReplyBell
+  private let bell: Bell
   private let start: Instant
 
   /// How long a loop has to answer. Much longer than any turn: it bounds the wait for one that never will.
@@ -34,7 +34,7 @@ struct ControlService: Sendable {
     precondition(!networks.isEmpty, "nothing to ask about")
     self.networks = networks
     self.threshold = threshold
-    bell = try ReplyBell()
+    bell = try Bell()
     start = MonotonicClock.now
   }
 
@@ -275,7 +275,7 @@ extension ControlService {
   ) throws(ControlFailure) -> Answer {
     let reply = Reply<Answer>(bell)
     do throws(SystemError) {
-      try (loop ?? network.loops.first).send(.answer(question(reply)))
+      (loop ?? network.loops.first).send(.answer(question(reply)))
       if let answer = try reply.answer(by: MonotonicClock.now + Self.patience) { return answer }
     } catch {
       throw ControlFailure(.unavailable, error.description)

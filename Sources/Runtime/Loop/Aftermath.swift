@@ -118,9 +118,9 @@ extension NetworkLoop where Host: ~Copyable {
   }
 
   private mutating func askOthers(_ inNamespace: Int) throws(SystemError) {
-    let bell = try ReplyBell()
+    let bell = try Bell()
     let replies = directory.others.map { _ in Reply<Int>(bell) }
-    for (other, reply) in zip(directory.others, replies) { try other.send(.answer(.undelivered(reply))) }
+    for (other, reply) in zip(directory.others, replies) { other.send(.answer(.undelivered(reply))) }
     aftermath?.question = (inNamespace, replies)
   }
 

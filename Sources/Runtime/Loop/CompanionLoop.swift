@@ -26,7 +26,7 @@ struct CompanionLoop: ~Copyable {
       } catch {
         loop.logger.error("a network has ended: \(error)")
         // Its flows have gone: to carry on without them would be to fail some connections for no reason to be seen.
-        do throws(SystemError) { try first?.send(.stop) } catch { loop.logger.error("\(error)") }
+        first?.send(.stop)
       }
     }
   }
@@ -39,8 +39,8 @@ struct CompanionLoop: ~Copyable {
   }
 
   /// Has the loop end, and waits until it has.
-  consuming func stop() throws(SystemError) {
-    try mailbox.send(.stop)
+  consuming func stop() {
+    mailbox.send(.stop)
     thread.join()
   }
 }

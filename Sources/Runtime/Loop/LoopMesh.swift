@@ -8,10 +8,10 @@ final class LoopMesh: Sendable {
   let count: Int
   /// From each loop to each, one after the other; no loop uses the one to itself.
   private let rings: [FrameRing]
-  private let bells: [Bell]
+  private let bells: [Doorbell]
 
   /// Wakes a loop, which its event queue watches.
-  final class Bell: Sendable {
+  final class Doorbell: Sendable {
     let counter: EventCounter
 
     init() throws(SystemError) { counter = try EventCounter() }
@@ -23,14 +23,14 @@ final class LoopMesh: Sendable {
   init(count: Int) throws(SystemError) {
     self.count = count
     rings = (0..<count * count).map { FrameRing(capacity: $0 / count == $0 % count ? 64 : Self.ringCapacity) }
-    var bells: [Bell] = []
-    for _ in 0..<count { bells.append(try Bell()) }
+    var bells: [Doorbell] = []
+    for _ in 0..<count { bells.append(try Doorbell()) }
     self.bells = bells
   }
 
   fileprivate func ring(from source: Int, to target: Int) -> FrameRing { rings[source * count + target] }
 
-  fileprivate func bell(of loop: Int) -> Bell { bells[loop] }
+  fileprivate func bell(of loop: Int) -> Doorbell { bells[loop] }
 }
 
 /// A loop's end of the ways to the others of its network.
@@ -72,9 +72,9 @@ struct LoopExchange: ~Copyable {
   }
 
   /// Wakes those for whom something was left since the last call, once each.
-  mutating func wake() throws(SystemError) {
+  mutating func wake() {
     guard !unwoken.isEmpty else { return }
-    for other in unwoken { try mesh.bell(of: other).counter.signal() }
+    for other in unwoken { mesh.bell(of: other).counter.signal() }
     unwoken.removeAll(keepingCapacity: true)
   }
 

@@ -40,12 +40,12 @@ final class Mailbox: Sendable {
 
   /// Hands a request to the loop. From any thread. Where the loop has ended, a question gets no answer and anything
   /// else is void.
-  func send(_ request: LoopRequest) throws(SystemError) {
+  func send(_ request: LoopRequest) {
     let isClosed = state.withLock { state in
       if !state.isClosed { state.requests.append(request) }
       return state.isClosed
     }
-    guard isClosed else { return try counter.signal() }
+    guard isClosed else { return counter.signal() }
     request.abandon()
   }
 

@@ -138,7 +138,7 @@ struct NetworkLoop<Host: EventHost & ~Copyable>: ~Copyable {
     if links.base.nextDeadline <= now { advanceLinks() }
     if stack.core.nextDeadline <= now { stack.advance(to: now, into: &links) }
     flushLinks()
-    try links.base.exchange?.wake()
+    links.base.exchange?.wake()
     links.base.tap?.endTurn()
     scribe?.endTurn()
     // Behind the frames: a guest does not wait for a file.
@@ -295,13 +295,13 @@ extension NetworkLoop where Host: ~Copyable {
     while let signal = try signals.next() {
       if signal.number == Signals.logFlows {
         logFlows()
-        for other in directory.others + companions { try other.send(.logFlows) }
+        for other in directory.others + companions { other.send(.logFlows) }
       } else if signal.number == Signals.toggleCapture {
         capture?.toggle()
-        for companion in companions { try companion.send(.toggleCapture) }
+        for companion in companions { companion.send(.toggleCapture) }
       } else if signal.number == Signals.reload, configuration != nil {
         reloadConfiguration()
-        for companion in companions { try companion.send(.reload) }
+        for companion in companions { companion.send(.reload) }
       } else if child != nil {
         // A key on the terminal has reached the command by itself.
         if !signal.isFromKernel { try child?.pass(signal.number) }
@@ -382,10 +382,6 @@ extension NetworkLoop where Host: ~Copyable {
   /// Has the other loops of the network end with this one.
   private mutating func endOthers() {
     ServiceManager.tell("STOPPING=1", logger)
-    do throws(SystemError) {
-      for other in directory.others { try other.send(.stop) }
-    } catch {
-      logger.error("a loop was not told to end: \(error)")
-    }
+    for other in directory.others { other.send(.stop) }
   }
 }

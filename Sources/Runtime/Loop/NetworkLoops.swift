@@ -64,8 +64,8 @@ struct NetworkLoops: ~Copyable {
   mutating func run() throws(SystemError) -> LoopEnd { try loops[0].run() }
 
   /// Has all other loops end, and waits until they have.
-  mutating func stopOthers() throws(SystemError) {
-    while let companion = companions.popLast() { try companion.stop() }
+  mutating func stopOthers() {
+    while let companion = companions.popLast() { companion.stop() }
   }
 }
 

@@ -12,10 +12,11 @@ final class Reply<Answer: Sendable>: Sendable {
   }
 
   private let state = Mutex(State.open)
-  private let bell: ReplyBell
+  // Made once for many, so that no question fails for want of a descriptor.
+  private let bell: Bell
 
   /// Makes a place without an answer; `bell` wakes whoever waits.
-  init(_ bell: ReplyBell) { self.bell = bell }
+  init(_ bell: Bell) { self.bell = bell }
 
   /// Gives the answer. From any thread.
   func give(_ answer: Answer) { settle(.given(answer)) }
@@ -45,32 +46,4 @@ final class Reply<Answer: Sendable>: Sendable {
 extension Reply: Equatable {
   /// Whether both are the same place.
   static func == (left: Reply, right: Reply) -> Bool { left === right }
-}
-
-/// What wakes a thread that waits for answers. Made once, so that no question fails for want of a descriptor.
-final class ReplyBell: Sendable {
-  private let counter: EventCounter
-  private let queue: EventQueue
-
-  init() throws(SystemError) {
-    counter = try EventCounter()
-    queue = try EventQueue()
-    try queue.registrar.add(counter.descriptor.rawValue, for: .readable, data: 0)
-  }
-
-  /// Wakes the thread that waits.
-  func ring() {
-    do throws(SystemError) {
-      try counter.signal()
-    } catch {
-      preconditionFailure("a counter of our own refuses to count: \(error)")
-    }
-  }
-
-  /// Waits until it has rung since the last wait, or until `deadline`.
-  func wait(until deadline: Instant) throws(SystemError) {
-    var events = EventBuffer(capacity: 1)
-    try queue.wait(into: &events, until: deadline)
-    try counter.reset()
-  }
 }

@@ -23,8 +23,7 @@ final class RecordingWriter: Sendable {
   private let bound: Int
   private let logger: Logger
   private let state = Mutex(State())
-  private let counter: EventCounter
-  private let queue: EventQueue
+  private let bell: Bell
 
   /// Bytes that wait at most, unless told otherwise: a tenth of a second of the fastest transfer.
   static var defaultBound: Int { 64 << 20 }
@@ -35,9 +34,7 @@ final class RecordingWriter: Sendable {
     self.bound = bound
     self.logger = logger
     file = try FileDescriptor.create(path, mode: 0o600)
-    counter = try EventCounter()
-    queue = try EventQueue()
-    try queue.registrar.add(counter.descriptor.rawValue, for: .readable, data: 0)
+    bell = try Bell()
   }
 
   // MARK: The loop
@@ -50,7 +47,7 @@ final class RecordingWriter: Sendable {
       state.byteCount += block.count
       return (true, state.blocks.count == 1)
     }
-    if isFirst { wake() }
+    if isFirst { bell.ring() }
     return isTaken
   }
 
@@ -60,26 +57,16 @@ final class RecordingWriter: Sendable {
   /// Has the thread end once everything is written.
   fileprivate func close() {
     state.withLock { $0.isClosed = true }
-    wake()
-  }
-
-  private func wake() {
-    do throws(SystemError) {
-      try counter.signal()
-    } catch {
-      fail(error)
-    }
+    bell.ring()
   }
 
   // MARK: The thread
 
   /// Writes blocks until `close`.
   fileprivate func run() {
-    var events = EventBuffer()
     while true {
       do throws(SystemError) {
-        try queue.wait(into: &events, until: .never)
-        try counter.reset()
+        try bell.wait(until: .never)
         let (blocks, isClosed) = state.withLock { state in
           defer { state.blocks = [] }
           return (state.blocks, state.isClosed)

@@ -116,11 +116,7 @@ extension NetworkLoop where Host: ~Copyable {
     if own + 1 == count { next.step = .add }
     guard own + 1 < count || replacement.step == .remove else { return }
     guard count > 1 else { return carryOut(next) }
-    do throws(SystemError) {
-      try directory.mailboxes[(own + 1) % count].send(.replaceForwards(next))
-    } catch {
-      logger.error("not all forwards were changed: \(error)")
-    }
+    directory.mailboxes[(own + 1) % count].send(.replaceForwards(next))
   }
 
   /// Keeps other addresses for guests, but for those that somebody was given as this began.

@@ -32,7 +32,7 @@ extension Service {
       try helper.start()
       let end = try loops.run()
       server.take()?.stop()
-      try loops.stopOthers()
+      loops.stopOthers()
       capture.finish()
       _ = consume pidFile
       guard case .child(let exit) = end else { return 0 }

@@ -51,7 +51,7 @@ extension Service {
     setup.reportReady()
     _ = try loops.run()
     server.take()?.stop()
-    try loops.stopOthers()
+    loops.stopOthers()
     capture.finish()
     _ = consume pidFile
   }

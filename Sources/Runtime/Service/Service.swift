@@ -61,7 +61,7 @@ public enum Service {
       setup.reportReady()
       let end = try loops.run()
       server.take()?.stop()
-      try loops.stopOthers()
+      loops.stopOthers()
       for network in networks { network.capture.finish() }
       _ = consume pidFile
       guard case .child(let exit) = end else { return 0 }

@@ -112,19 +112,19 @@ import Testing
     let path = folder.path + "/a.pcap"
     let loop = try LoopUnderTest(options(path))
     try ask(loop, from: 15)
-    try loop.mailbox.send(.toggleCapture)
+    loop.mailbox.send(.toggleCapture)
     try loop.run { loop.capture.status?.isRunning == false }
     loop.capture.awaitEnd()
     try ask(loop, from: 16)
     #expect(try Self.frames(path).map(\.bytes).filter { $0 == request(16) }.isEmpty)
-    try loop.mailbox.send(.toggleCapture)
+    loop.mailbox.send(.toggleCapture)
     try loop.run { loop.capture.status?.isRunning == true }
     try ask(loop, from: 17)
     loop.capture.finish()
     #expect(try Self.frames(path).first?.bytes == request(17))
 
     let other = try LoopUnderTest()
-    try other.mailbox.send(.toggleCapture)
+    other.mailbox.send(.toggleCapture)
     try other.run { other.log.contains("warning: there is nothing to capture to; give --capture FILE") }
   }
 

@@ -32,7 +32,7 @@ extension SystemTests {
       try guest.adopt(tap, address: "192.0.2.1/24")
       let pump = try FramePump(between: tap, and: socket)
       #expect(try lease("10.0.2.15", in: guest, tap.name) == "10.0.2.17")
-      try pump.stop()
+      pump.stop()
       #expect(try culvert.isRunning)
     }
 

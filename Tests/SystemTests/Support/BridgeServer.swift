@@ -72,7 +72,7 @@ final class BridgeServer: Sendable {
 
   /// Ends the thread, and with it its sockets.
   func stop() throws {
-    try work.stopping.signal()
+    work.stopping.signal()
     guard try wait(work.ended.descriptor.rawValue, for: .readable, until: .after(5)) else {
       throw Failure("the server has not ended")
     }
@@ -139,7 +139,7 @@ private final class BridgeServerWork: Sendable {
     } catch {
       told.withLock { $0.failure = error }
     }
-    do { try ended.signal() } catch { print("the server's end is not told: \(error)") }
+    ended.signal()
   }
 
   private func serve() throws {
@@ -155,7 +155,7 @@ private final class BridgeServerWork: Sendable {
     var events = EventBuffer(capacity: 2)
     try queue.registrar.add(stopping.descriptor.rawValue, for: .readable, data: 0)
     try queue.registrar.add(service.descriptor, for: .readable, data: 1)
-    try begun.signal()
+    begun.signal()
     while true {
       let now = MonotonicClock.now
       let happened = try service.step(at: now)
@@ -164,7 +164,7 @@ private final class BridgeServerWork: Sendable {
         told.events += happened
         told.leases = leases
       }
-      try changed.signal()
+      changed.signal()
       try queue.wait(into: &events, until: service.nextDeadline)
       for index in 0..<events.count where events[index].data == 0 { return }
     }

@@ -29,7 +29,7 @@ final class DelayedPath: @unchecked Sendable {
   }
 
   /// Ends the thread, and with it the path.
-  func stop() throws { try stopping.signal() }
+  func stop() { stopping.signal() }
 
   private func run() throws {
     var forth = Queue(delay: delay, bytesPerSecond: bytesPerSecond)

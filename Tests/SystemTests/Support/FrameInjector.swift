@@ -41,17 +41,17 @@ final class FrameInjector: @unchecked Sendable {
   }
 
   /// Puts bytes between two frames of the guest.
-  func inject(_ bytes: [UInt8]) throws { try order(.write(bytes)) }
+  func inject(_ bytes: [UInt8]) { order(.write(bytes)) }
 
   /// Closes the link to culvert, whatever was written last, and connects anew.
   func reconnect() throws {
     let before = condition.withLock { connections }
-    try order(.reconnect)
+    order(.reconnect)
     try waitForConnection(after: before)
   }
 
   /// Ends the thread.
-  func stop() throws { try order(.stop) }
+  func stop() { order(.stop) }
 
   /// The number of connections to culvert until now.
   var connectionCount: Int { condition.withLock { connections } }
@@ -67,9 +67,9 @@ final class FrameInjector: @unchecked Sendable {
     }
   }
 
-  private func order(_ order: Order) throws {
+  private func order(_ order: Order) {
     orders.withLock { $0.append(order) }
-    try wake.signal()
+    wake.signal()
   }
 
   private func connect() throws -> Link {

@@ -29,7 +29,7 @@ final class FramePump: @unchecked Sendable {
   }
 
   /// Ends the thread.
-  func stop() throws { try stopping.signal() }
+  func stop() { stopping.signal() }
 
   private func run() throws {
     var buffer = [UInt8](repeating: 0, count: 1 << 18)

@@ -41,11 +41,7 @@ final class GuestNamespace: Sendable {
   }
 
   deinit {
-    do {
-      try pump.stop()
-    } catch {
-      print("cannot stop the pump: \(error)")
-    }
+    pump.stop()
   }
 
   var launcher: [String] { namespace.launcher }
