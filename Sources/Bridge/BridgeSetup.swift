@@ -35,24 +35,25 @@ public enum BridgeSetup {
   public static func plan(_ options: BridgeOptions) throws(BridgeError) -> BridgePlan {
     try BridgeError.wrapping {
       var host = try BridgeHost()
-      return try plan(options, on: &host)
+      return try plan(options, on: &host).plan
     }
   }
 
-  private static func plan(_ options: BridgeOptions, on host: inout BridgeHost) throws -> BridgePlan {
+  /// What is to be changed, with the rules that were found.
+  private static func plan(
+    _ options: BridgeOptions, on host: inout BridgeHost
+  ) throws -> (plan: BridgePlan, found: Ruleset) {
     try BridgeError.checkPrivilege()
     var plan = try BridgePlan(BridgeNetwork(options), on: &host)
-    let obstacles = try obstacles(of: plan.firewall, on: host)
+    let found = try host.ruleset()
+    let obstacles = try obstacles(to: plan.firewall, in: found)
     if let chain = options.allowIn, !obstacles.isEmpty { plan.admit(in: chain) } else { try refuse(obstacles) }
-    return plan
+    return (plan, found)
   }
 
   /// What of somebody else's is known to drop the bridge's packets.
-  private static func obstacles(of firewall: BridgeFirewall, on host: borrowing BridgeHost) throws -> [FirewallObstacle]
-  {
-    try host.withRules { rules in
-      firewall.obstacles(in: try rules.ruleset(), of: try HostFilters.current()).filter(\.isCertain)
-    }
+  private static func obstacles(to firewall: BridgeFirewall, in found: Ruleset) throws -> [FirewallObstacle] {
+    firewall.obstacles(in: found, of: try HostFilters.current()).filter(\.isCertain)
   }
 
   private static func refuse(_ obstacles: [FirewallObstacle]) throws(BridgeError) {
@@ -87,14 +88,14 @@ public enum BridgeSetup {
         throw otherOptions(options.bridge, "was set up")
       }
       var host = try BridgeHost()
-      let plan = try plan(options, on: &host)
+      let plan = try plan(options, on: &host).plan
       journal.server = hasService ? ProcessControl.processID : nil
       journal.options = options
       try state.write(journal)
       do {
         try make(plan.changes, on: &host, &journal, state)
         // Whether the rule that was allowed is enough.
-        if options.allowIn != nil { try refuse(try obstacles(of: plan.firewall, on: host)) }
+        if options.allowIn != nil { try refuse(try obstacles(to: plan.firewall, in: host.ruleset())) }
       } catch {
         let failures = takeBack(&journal, on: &host, state)
         let rest = failures.isEmpty ? "everything is as it was" : "not everything is as it was:"
@@ -124,8 +125,8 @@ public enum BridgeSetup {
       let names = Set(try host.routes.interfaces().map(\.name))
       // A port may go with its guest; it is made one again when it comes back.
       options.ports.removeAll { !names.contains($0) }
-      let plan = try plan(options, on: &host)
-      let isLoaded = try host.withRules { rules in plan.firewall.isLoaded(in: try rules.ruleset()) }
+      let (plan, found) = try plan(options, on: &host)
+      let isLoaded = plan.firewall.isLoaded(in: found)
       let changes = plan.changes.filter { change in
         // A table that is there is loaded anew only for another uplink.
         if case .loadTable = change { !isLoaded || !journal.changes.contains(change) } else { true }

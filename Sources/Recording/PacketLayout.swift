@@ -160,14 +160,18 @@ struct PacketLayout {
   }
 
   private func isResolver(_ address: IPAddress) -> Bool {
-    address == IPAddress(settings.ipv4Resolver) || address == IPAddress(settings.ipv6Resolver)
+    isVirtualResolver(address)
       || settings.guestForwards.contains { $0.target == .resolver && $0.endpoint.address == address }
   }
 
   /// Whether nobody but the resolver answers at an address, whatever the port.
   private func isResolverAlone(_ address: IPAddress) -> Bool {
-    let isResolver = address == IPAddress(settings.ipv4Resolver) || address == IPAddress(settings.ipv6Resolver)
-    return isResolver && !settings.guestForwards.contains { $0.endpoint.address == address && $0.target != .resolver }
+    isVirtualResolver(address)
+      && !settings.guestForwards.contains { $0.endpoint.address == address && $0.target != .resolver }
+  }
+
+  private func isVirtualResolver(_ address: IPAddress) -> Bool {
+    address == IPAddress(settings.ipv4Resolver) || address == IPAddress(settings.ipv6Resolver)
   }
 
   private func isGateway(_ address: IPAddress) -> Bool {

@@ -23,9 +23,9 @@ public struct AccessGrant: Codable, Hashable, Sendable {
   /// The grant of `bridge` that is missing in the list; nil where it is allowed already, or denied, which no other line
   /// changes.
   init?(of bridge: String, in path: String = usualPath) throws(SystemError) {
+    guard try Self.verdict(on: bridge, in: path) == .unmentioned else { return nil }
     let real = try FileSystem.realPath(of: path)
     let text = try real.map { path throws(SystemError) in try Self.read(path) } ?? ""
-    guard try Self.verdict(on: bridge, in: path) == .unmentioned else { return nil }
     self.path = real ?? path
     self.bridge = bridge
     makesFile = real == nil

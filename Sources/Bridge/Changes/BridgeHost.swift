@@ -70,6 +70,9 @@ public struct BridgeHost: ~Copyable {
     }
   }
 
+  /// All rules of the namespace.
+  func ruleset() throws -> Ruleset { try withRules { rules in try rules.ruleset() } }
+
   /// Does `body` with the rules of the namespace.
   func withRules<Result>(_ body: (inout NftablesSession) throws -> Result) throws -> Result {
     var session = try NftablesSession()
