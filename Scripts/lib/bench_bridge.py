@@ -36,7 +36,8 @@ def bridge(arguments, folder):
         yield guests, address, []
     finally:
         end([guest.process for guest in guests])
-        subprocess.run([arguments.culvert, "bridge", "down"], check=True, stderr=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run([arguments.culvert, "bridge", "down"], check=True, **quiet)
 
 
 @contextlib.contextmanager

@@ -101,6 +101,9 @@ public struct FileDescriptor: ~Copyable, Sendable {
     }
   }
 
+  /// Empties the file.
+  public func empty() throws(SystemError) { try checked("empty a file") { ftruncate(rawValue, 0) } }
+
   /// Turns a count below 0 into nil, where the call would have had to wait, or into an error.
   static func orWait(_ count: Int, _ operation: StaticString) throws(SystemError) -> Int? {
     if count >= 0 { return count }
@@ -145,9 +148,9 @@ public struct FileDescriptor: ~Copyable, Sendable {
     return file
   }
 
-  /// Makes a file to write, with `mode`. There must be nothing at the path.
+  /// Makes a file to write, with `mode`. There must be nothing at the path. What is written is added to its end.
   public static func create(_ path: String, mode: UInt32) throws(SystemError) -> FileDescriptor {
-    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
+    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND
     return FileDescriptor(owning: try checked("make", path) { unsafe clinux_open(path, flags, mode) })
   }
 

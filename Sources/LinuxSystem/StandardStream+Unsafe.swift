@@ -16,11 +16,14 @@ public enum StandardStream: Int32, Sendable {
     try checked("redirect a standard stream") { dup2(other.rawValue, rawValue) }
   }
 
-  /// Leads the process's standard streams to nowhere: those that it was started with may end.
-  public static func discardAll() throws(SystemError) {
-    let nowhere = FileDescriptor(
+  /// Leads what the process writes to its standard streams into `file` from now on, and gives it nothing to read: the
+  /// streams that it was started with may end.
+  public static func leaveAll(for file: borrowing FileDescriptor) throws(SystemError) {
+    let nothing = FileDescriptor(
       owning: try checked("open", "/dev/null") { unsafe clinux_open("/dev/null", O_RDWR, 0) })
-    for number: Int32 in 0...2 { try checked("redirect a standard stream") { dup2(nowhere.rawValue, number) } }
+    for (source, number) in [(nothing.rawValue, Int32(0)), (file.rawValue, 1), (file.rawValue, 2)] {
+      try checked("redirect a standard stream") { dup2(source, number) }
+    }
   }
 
   /// Writes all of `text`, by one system call where the system takes it whole.

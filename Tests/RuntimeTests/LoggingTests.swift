@@ -1,4 +1,5 @@
 import Buffers
+import LinuxSystem
 import Logging
 import Netstack
 import Primitives
@@ -37,6 +38,26 @@ struct LoggingTests {
     let lines = Lines()
     lines.logger(.info).info("\(text)")
     #expect(lines.all == ["culvert: \(printed)\n"])
+  }
+
+  @Test func `a process in the background has its last messages in two files of bounded size`() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/log"
+    let log = BackgroundLog(bound: 20) { _ throws(SystemError) in }
+    try log.begin(at: path)
+    for number in 1...8 { log.write("message \(number)\n") }
+    #expect(try FileDescriptor.contents(of: path + ".1", limit: 100) == "message 5\nmessage 6\n")
+    #expect(try FileDescriptor.contents(of: path, limit: 100) == "message 7\nmessage 8\n")
+    // A message that is longer than a file may be is one by itself.
+    let long = String(repeating: "x", count: 30) + "\n"
+    log.write(long)
+    log.write("short\n")
+    #expect(try FileDescriptor.contents(of: path + ".1", limit: 100) == long)
+    // Where no other file can be made, this one begins anew.
+    try FileSystem.unlink(path + ".1")
+    try FileSystem.makeFolder(path + ".1")
+    log.write("a message of 20 bytes\n")
+    #expect(try FileDescriptor.contents(of: path, limit: 100) == "a message of 20 bytes\n")
   }
 
   @Test func `drops are counted by reason and traced only where asked for`() {

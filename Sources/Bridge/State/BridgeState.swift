@@ -36,6 +36,8 @@ public struct BridgeState: ~Copyable {
 
   /// The file with the leases of DHCP.
   public var leases: String { "\(folder)/leases" }
+  /// The file with the messages of a process in the background: its server, or one that only captures.
+  public func log(ofServer isServer: Bool) -> String { "\(folder)/\(isServer ? "log" : "capture.log")" }
   private var journal: String { "\(folder)/journal.json" }
   private var lock: String { "\(folder)/lock" }
   private var serverLock: String { "\(folder)/server.lock" }
@@ -110,7 +112,7 @@ public struct BridgeState: ~Copyable {
   }
 
   /// Removes the files of a bridge of which nothing is left. The locks stay, since who holds one that is removed holds
-  /// nothing.
+  /// nothing, and the log, which tells of the end.
   func removeFiles() throws(SystemError) {
     for path in [journal, leases] {
       try FileSystem.removeReplacement(of: path)

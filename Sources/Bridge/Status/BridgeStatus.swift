@@ -73,6 +73,8 @@ public struct BridgeStatus: Codable, Hashable, Sendable {
   public var isSetUp: Bool
   /// The process that serves it; nil where none does.
   public var server: Int32?
+  /// The file with the messages of the latest server that was in the background; nil where none was.
+  public var log: String?
   /// The interface that leads outside; nil for none.
   public var uplink: Interface?
   /// The ports.
@@ -92,8 +94,8 @@ public struct BridgeStatus: Codable, Hashable, Sendable {
     }
   }
 
-  fileprivate init(isSetUp: Bool, server: Int32?, leases: [Lease]) {
-    (self.isSetUp, self.server, self.leases) = (isSetUp, server, leases)
+  fileprivate init(isSetUp: Bool, server: Int32?, log: String?, leases: [Lease]) {
+    (self.isSetUp, self.server, self.log, self.leases) = (isSetUp, server, log, leases)
   }
 }
 
@@ -103,6 +105,7 @@ struct BridgeLook: ~Copyable {
   private let journal: BridgeJournal?
   private let network: BridgeNetwork?
   private let isServed: Bool
+  private let log: String
   private var host: BridgeHost
   private let interfaces: [InterfaceState]
   private let addresses: [AssignedAddress]
@@ -113,12 +116,14 @@ struct BridgeLook: ~Copyable {
     let (journal, isServed) = (try state.read(), try state.isServed)
     let network = try journal.map { journal throws(ConfigurationError) in try BridgeNetwork(journal.options) }
     (self.interfaces, self.addresses, self.journal, self.isServed) = (interfaces, addresses, journal, isServed)
-    (bridge, self.network) = (state.bridge, network)
+    (bridge, log, self.network) = (state.bridge, state.log(ofServer: true), network)
     self.host = host
   }
 
   mutating func status(_ leases: [BridgeStatus.Lease]) throws -> BridgeStatus {
-    var status = BridgeStatus(isSetUp: journal != nil, server: isServed ? journal?.server : nil, leases: leases)
+    var status = BridgeStatus(
+      isSetUp: journal != nil, server: isServed ? journal?.server : nil, log: FileSystem.exists(log) ? log : nil,
+      leases: leases)
     guard let found = interfaces.first(where: { $0.name == bridge }) else {
       status.problems = [
         journal == nil
@@ -151,11 +156,8 @@ struct BridgeLook: ~Copyable {
   }
 
   private func rules(of firewall: BridgeFirewall) throws -> [BridgeStatus.Rule] {
-    try host.withRules { rules in
-      firewall.counts(in: try rules.ruleset()).map { count in
-        BridgeStatus.Rule(
-          name: count.name, chain: "\(count.chain)", packets: count.packets, bytes: count.bytes)
-      }
+    firewall.counts(in: try host.ruleset()).map { count in
+      BridgeStatus.Rule(name: count.name, chain: "\(count.chain)", packets: count.packets, bytes: count.bytes)
     }
   }
 

@@ -27,8 +27,9 @@ public enum BridgeService {
   /// Sets the bridge up, serves DHCP and router advertisements on it, and takes everything back at the end. Where there
   /// is nothing to serve, or somebody serves it already, it returns at once, unless frames are captured.
   public static func run(_ options: BridgeServiceOptions) throws {
-    let logger = Logger.standardError(LogThreshold(Logger.Level(options.logLevel)))
     let network = try BridgeNetwork(options.bridge)
+    let log = BackgroundLog()
+    let logger = Logger.standardError(LogThreshold(Logger.Level(options.logLevel)), by: log.write)
     let ready = try ReadyReport(options.readyDescriptor)
     try options.capture.check()
     let plan = try CapturePlan(options.capture)
@@ -45,8 +46,12 @@ public enum BridgeService {
       let capture = try LiveCapture.start(plan, of: [.bridge(network.bridge)], logger: logger)
       signals.capture = capture
       try served?.start(logsFailure: false)
+      if options.isInBackground {
+        let path = try BridgeState(of: network.bridge).log(ofServer: served != nil)
+        logger.info("further messages go to \(path)")
+        try log.begin(at: path)
+      }
       ready.tell(logger)
-      if options.isInBackground { try StandardStream.discardAll() }
       try signals.run(beside: served)
       capture.finish()
     } catch {

@@ -1,4 +1,5 @@
 import Configuration
+import LinuxSystem
 import Logging
 import Synchronization
 
@@ -22,8 +23,12 @@ final class LogThreshold: Sendable {
 
 extension Logger {
   /// A logger to standard error. Where a process has several networks, each has a logger that says its name.
-  static func standardError(_ threshold: LogThreshold, network: String? = nil) -> Logger {
-    var logger = Logger(label: "culvert") { _ in StandardErrorLogHandler(threshold: threshold) }
+  /// - Parameter write: writes a line.
+  static func standardError(
+    _ threshold: LogThreshold, network: String? = nil,
+    by write: @escaping @Sendable (String) -> Void = { StandardStream.error.write($0) }
+  ) -> Logger {
+    var logger = Logger(label: "culvert") { _ in StandardErrorLogHandler(threshold: threshold, write: write) }
     if let network { logger[metadataKey: StandardErrorLogHandler.networkKey] = "\(network)" }
     return logger
   }

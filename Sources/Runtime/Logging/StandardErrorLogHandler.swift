@@ -17,11 +17,7 @@ struct StandardErrorLogHandler: LogHandler {
   /// The key of the metadata that names the network a message is about.
   static let networkKey = "network"
 
-  /// Makes a handler that lets through what `threshold` says.
-  init(threshold: LogThreshold) {
-    self.init(threshold: threshold) { StandardStream.error.write($0) }
-  }
-
+  /// Makes a handler that lets through what `threshold` says; `write` gets each line.
   init(threshold: LogThreshold, write: @escaping @Sendable (String) -> Void) {
     self.threshold = threshold
     self.write = write

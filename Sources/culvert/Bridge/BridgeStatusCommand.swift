@@ -51,7 +51,7 @@ private struct BridgeStatusText {
       ["bridge", status.bridge.map(words) ?? "\(name) is not there"],
       ["uplink", status.uplink.map(words) ?? "none"],
       ["set up", status.isSetUp ? server : "no"],
-    ]
+    ] + (status.log.map { [["messages", $0]] } ?? [])
   }
 
   private func words(_ interface: BridgeStatus.Interface) -> String {

@@ -106,8 +106,16 @@ extension SystemTests {
       let before = try world.state()
       let up = try world.bridge("up", "--detach")
       #expect(up.status == .status(0) && up.text.contains("bridge0 is up"), "\(up)")
+      let log = try #require(up.text.firstMatch(of: /further messages go to (\S+)/)?.1)
+      #expect(try world.bridge("status").text.contains(/messages +\S*bridge0-\d+.log\n/))
       #expect(try world.bridge("down").text == "bridge0 is down")
       try expect(world, toBeAs: before)
+      // What it has to say of its end is there, also when the next one has begun.
+      #expect(try world.run("stat -c %a \(log); cat \(log)").contains("600\nculvert: ended by signal 15\n"))
+      #expect(try world.bridge("up", "--detach").status == .status(0))
+      #expect(try world.run("cat \(log)") == "")
+      #expect(try world.run("cat \(log).1").hasSuffix("culvert: bridge0 is down"))
+      #expect(try world.bridge("down").status == .status(0))
     }
 
     @Test func `what does not fit the host is refused in one line, and changes nothing`() throws {
