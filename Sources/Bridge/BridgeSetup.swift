@@ -169,7 +169,7 @@ public enum BridgeSetup {
     guard let first = try state.read() else { return false }
     try BridgeError.checkPrivilege()
     try BridgeError.wrapping {
-      if let server = first.server, try state.isServed { try end(server, of: state.bridge) }
+      if let server = first.server, try state.isServed { try end(server, state) }
     }
     // The server has taken down what it could.
     do {
@@ -216,11 +216,16 @@ public enum BridgeSetup {
   /// How long a server may take to end.
   private static let patience = Interval.seconds(10)
 
-  private static func end(_ server: Int32, of bridge: String) throws {
-    guard let process = try RunningProcess(server) else { return }
+  private static func end(_ server: Int32, _ state: borrowing BridgeState) throws {
+    let process = try RunningProcess(server)
+    // What it wrote down is its number where it runs, which may be somebody else's here.
+    guard try state.visibleServer == server, let process else {
+      guard try state.isServed else { return }
+      throw BridgeError("\(state.bridge) is served from another PID namespace; take it down there")
+    }
     try process.send(signal: 15)
     guard try !process.waitUntilEnd(atMost: patience) else { return }
     throw BridgeError(
-      "process \(server), which serves \(bridge), does not end; stop it by 'kill -9 \(server)' and try again")
+      "process \(server), which serves \(state.bridge), does not end; stop it by 'kill -9 \(server)' and try again")
   }
 }

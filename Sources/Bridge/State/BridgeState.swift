@@ -63,6 +63,9 @@ public struct BridgeState: ~Copyable {
   /// Whether a process serves the bridge.
   public var isServed: Bool { get throws(SystemError) { try FileLock.isHeld(path: serverLock) } }
 
+  /// The process that serves the bridge; nil where none does, or one of another PID namespace.
+  var visibleServer: Int32? { get throws(SystemError) { try FileLock.holder(path: serverLock) } }
+
   private func makeFolder() throws(SystemError) {
     let parent = folder[..<(folder.lastIndex(of: "/") ?? folder.startIndex)]
     for path in [String(parent), folder] where !FileSystem.exists(path) {

@@ -86,6 +86,21 @@ extension SystemTests {
       try first.run(ask)
     }
 
+    @Test func `an address whose lease has ended goes to another guest, no sooner`() throws {
+      let world = try BridgeWorld()
+      let bridge = try world.up("--dhcp", "192.168.1.201-192.168.1.201")
+      let (first, second) = (try world.guest("52:54:00:12:34:59"), try world.guest("52:54:00:12:34:58"))
+      // A minute is the shortest that the server gives.
+      try first.run("busybox udhcpc -i eth0 -n -q -x lease:60 -s /bin/true")
+      let leased = ContinuousClock.now
+      try second.run("busybox udhcpc -i eth0 -n -q -t 90 -T 1 -s /bin/true", seconds: 80)
+      let time = ContinuousClock.now - leased
+      #expect(time > .seconds(58) && time < .seconds(66), "\(time)")
+      #expect(bridge.errors.text.contains("there is no address left for 52:54:00:12:34:58"))
+      let status = try world.bridge("status").text
+      #expect(status.contains("192.168.1.201  52:54:00:12:34:58") && !status.contains("34:59"), "\(status)")
+    }
+
     @Test func `a machine of 'run --bridge' has an address of its own, which no other gets`() throws {
       let world = try BridgeWorld()
       let bridge = try world.up()
