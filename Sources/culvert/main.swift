@@ -18,20 +18,25 @@ do {
   ProcessControl.releaseCode()
   try command.run()
 } catch let error as ServiceError {
-  StandardStream.error.write("culvert: \(error)\n")
-  exit(1)
+  tell(error)
+  exit(error.isObstruction ? 3 : 1)
 } catch let error as ConfigurationError {
-  StandardStream.error.write("culvert: \(error)\n")
+  tell(error)
   exit(1)
 } catch let error as BridgeError {
-  StandardStream.error.write(error.description.split(separator: "\n").map { "culvert: \($0)\n" }.joined())
+  tell(error)
   exit(error.isObstruction ? 3 : 1)
 } catch let error as CaptureError {
-  StandardStream.error.write("culvert: \(error)\n")
+  tell(error)
   exit(1)
 } catch {
   let code = Culvert.exitCode(for: error)
   let message = Culvert.fullMessage(for: error)
   if !message.isEmpty { (code.isSuccess ? StandardStream.output : .error).write(message + "\n") }
   exit(code == .validationFailure ? 2 : code.rawValue)
+}
+
+/// Says what has gone wrong, in one line, or some where there is much to do about it.
+func tell(_ error: some CustomStringConvertible) {
+  StandardStream.error.write(error.description.split(separator: "\n").map { "culvert: \($0)\n" }.joined())
 }

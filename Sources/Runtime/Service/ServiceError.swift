@@ -1,3 +1,4 @@
+import Bridge
 import Netstack
 import Primitives
 
@@ -6,8 +7,15 @@ public struct ServiceError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The line.
   public let description: String
 
+  /// Whether it is somebody else's rules that are in a bridge's way, and not a mistake.
+  public let isObstruction: Bool
+
   /// Makes an error of its line.
-  public init(_ description: String) { self.description = description }
+  public init(_ description: String) { self.init(description, isObstruction: false) }
+
+  private init(_ description: String, isObstruction: Bool) {
+    (self.description, self.isObstruction) = (description, isObstruction)
+  }
 
   /// Does `body`; what it throws says in its description what was tried, on what, and what to do.
   static func wrapping<Result>(_ body: () throws -> Result) throws(ServiceError) -> Result {
@@ -15,6 +23,8 @@ public struct ServiceError: Error, Hashable, Sendable, CustomStringConvertible {
       return try body()
     } catch let error as ServiceError {
       throw error
+    } catch let error as BridgeError {
+      throw ServiceError(error.description, isObstruction: error.isObstruction)
     } catch {
       throw ServiceError("\(error)")
     }

@@ -98,7 +98,7 @@ extension SystemTests {
       #expect(time > .seconds(58) && time < .seconds(66), "\(time)")
       #expect(bridge.errors.text.contains("there is no address left for 52:54:00:12:34:58"))
       let status = try world.bridge("status").text
-      #expect(status.contains("192.168.1.201  52:54:00:12:34:58") && !status.contains("34:59"), "\(status)")
+      #expect(status.contains("192.168.1.201  52:54:00:12:34:58"), "\(status)")
     }
 
     @Test func `a machine of 'run --bridge' has an address of its own, which no other gets`() throws {

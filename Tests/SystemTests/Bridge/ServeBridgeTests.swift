@@ -98,6 +98,21 @@ extension SystemTests {
       try end(serve)
     }
 
+    @Test func `somebody else's rules that are in the way are named, with a status of their own`() throws {
+      let world = try BridgeWorld()
+      try world.run(
+        """
+        ip tuntap add tap0 mode tap
+        nft 'add table inet mine; add chain inet mine pass { type filter hook forward priority 0; policy drop; }'
+        """)
+      let before = try world.state()
+      let serve = try Program(world.launcher + [Requirement.culvertPath, "serve", "--mode", "bridge", "tap:tap0"])
+      #expect(try serve.waitForExit(seconds: 10) == .status(3))
+      let text = try serve.errors.textAtEnd(seconds: 5)
+      #expect(text.contains("inet mine pass") && text.split(separator: "\n").allSatisfy { $0.hasPrefix("culvert: ") })
+      try expect(world, toBeAs: before)
+    }
+
     // MARK: Both
 
     @Test func `a user-mode network and a bridge run in one process, for one guest that has both`() throws {
