@@ -11,15 +11,18 @@ extension Stack where Host: ~Copyable, Watcher: ~Copyable {
     after previous: SequenceNumber? = nil, of batch: borrowing FrameBatch, at now: Instant, into sink: inout Sink
   ) {
     guard !arrival.flags.contains(.rst) else { return drop(.noFlow, on: context.port) }
+    let verdict = policy.verdict(.tcp, to: remote)
     guard arrival.flags.intersection([.syn, .ack, .fin]) == .syn, guest.port != 0, remote.port != 0 else {
       drop(.noFlow, on: context.port)
+      // Nobody answers for an address at which nobody is ever reached.
+      if case .drop = verdict { return }
       // RFC 9293 section 3.10.7.1. What no TCP sends (SYN with FIN, nothing at all) is not worth an answer.
       if arrival.flags.contains(.ack) && !arrival.flags.isSuperset(of: [.syn, .fin]) {
         sendReset(to: arrival, context, at: now, into: &sink)
       }
       return
     }
-    switch policy.verdict(.tcp, to: remote) {
+    switch verdict {
     case .connect(let target):
       connectTCP(
         arrival, guest, remote, .endpoint(target), context, after: previous, of: batch, at: now, into: &sink)

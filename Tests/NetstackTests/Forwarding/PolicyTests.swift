@@ -29,6 +29,20 @@ import Testing
     }
   }
 
+  @Test(arguments: forbidden.filter { !$0.isLinkLocal })
+  func `nobody answers a segment of no connection to a forbidden address`(address: IPv4Address) {
+    withLab { lab in
+      for port: UInt16 in [0, 80] {
+        var segment = PlainTCP.synchronize(to: port)
+        segment.flags = .ack
+        lab.guest.send(PlainIPv4(from: lab.guest.address, to: address, .tcp(segment)))
+      }
+      lab.settle()
+      #expect(lab.guest.inbox.isEmpty)
+      #expect(lab.drops(.noFlow) + lab.drops(.forbiddenDestination) == 2)
+    }
+  }
+
   @Test(arguments: forbidden)
   func `no datagram to a forbidden address reaches the host`(address: IPv4Address) {
     withLab { lab in

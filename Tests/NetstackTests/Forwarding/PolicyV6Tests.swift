@@ -46,6 +46,18 @@ import Testing
     }
   }
 
+  @Test(arguments: forbidden)
+  func `nobody answers a segment of no connection to a forbidden address`(address: IPv6Address) {
+    withLab { lab in
+      var segment = PlainTCP.synchronize(to: 80)
+      segment.flags = .ack
+      lab.guest.send(PlainIPv6(from: lab.guest.ipv6Address, to: address, .tcp(segment)))
+      lab.settle()
+      #expect(lab.guest.inbox.isEmpty)
+      #expect(lab.drops(.noFlow) + lab.drops(.forbiddenDestination) == 1)
+    }
+  }
+
   @Test(arguments: permitted)
   func `every other address is reached as it is`(address: IPAddress) {
     withLab { lab in
