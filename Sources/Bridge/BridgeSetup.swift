@@ -217,9 +217,8 @@ public enum BridgeSetup {
   private static let patience = Interval.seconds(10)
 
   private static func end(_ server: Int32, _ state: borrowing BridgeState) throws {
-    let process = try RunningProcess(server)
     // What it wrote down is its number where it runs, which may be somebody else's here.
-    guard try state.visibleServer == server, let process else {
+    guard let process = try RunningProcess(server), try state.isServed(by: process) else {
       guard try state.isServed else { return }
       throw BridgeError("\(state.bridge) is served from another PID namespace; take it down there")
     }

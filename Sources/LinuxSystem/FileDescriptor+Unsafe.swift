@@ -194,9 +194,14 @@ public struct FileIdentity: Hashable, Sendable {
   public let mode: UInt32
 
   /// Looks up what `path` names; a symbolic link stands for itself.
-  public init(path: String) throws(SystemError) {
+  public init(path: String) throws(SystemError) { try self.init(path, followsLink: false) }
+
+  /// Looks up what `path` leads to; a symbolic link stands for that.
+  public init(target path: String) throws(SystemError) { try self.init(path, followsLink: true) }
+
+  private init(_ path: String, followsLink: Bool) throws(SystemError) {
     var (device, inode, mode): (UInt64, UInt64, UInt32) = (0, 0, 0)
-    try checked("look up", path) { unsafe clinux_path_identity(path, &device, &inode, &mode) }
+    try checked("look up", path) { unsafe clinux_path_identity(path, followsLink, &device, &inode, &mode) }
     (self.device, self.inode, self.mode) = (device, inode, mode)
   }
 

@@ -26,20 +26,4 @@ public struct FileLock: ~Copyable, Sendable {
     guard FileSystem.exists(path) else { return false }
     return try FileLock(path: path, waits: false) == nil ? true : false
   }
-
-  /// The process that has taken the lock of the file at `path`, by the number that it has for this one; nil where nobody
-  /// holds it, or somebody who has no number here, since he is in another PID namespace (proc_locks(5)).
-  public static func holder(path: String) throws(SystemError) -> Int32? {
-    let file = try FileIdentity(path: path)
-    let numbers = [UInt64(clinux_device_major(file.device)), UInt64(clinux_device_minor(file.device)), file.inode]
-    for line in try FileDescriptor.contents(of: "/proc/locks").split(separator: "\n") {
-      // "1: FLOCK ADVISORY WRITE 708 00:1a:52 0 EOF"; of one who waits, "->" comes first.
-      let words = line.split(separator: " ")
-      guard words.count > 5, words[1] == "FLOCK" else { continue }
-      let place = words[5].split(separator: ":")
-      let found = zip(place, [16, 16, 10]).compactMap { UInt64($0, radix: $1) }
-      if found == numbers { return Int32(words[4]) }
-    }
-    return nil
-  }
 }

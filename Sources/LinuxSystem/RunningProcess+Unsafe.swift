@@ -25,6 +25,21 @@ public struct RunningProcess: ~Copyable, Sendable {
     guard errno == ESRCH else { throw .last("send a signal to the process", "\(processID)") }
   }
 
+  /// Whether it has the file at `path` open.
+  public func hasOpen(_ path: String) throws(SystemError) -> Bool {
+    let file = try FileIdentity(target: path)
+    do throws(SystemError) {
+      let folder = "/proc/\(processID)/fd"
+      for number in try FileSystem.names(in: folder) {
+        // A descriptor may be closed meanwhile.
+        do throws(SystemError) {
+          if try FileIdentity(target: "\(folder)/\(number)") == file { return true }
+        } catch  where error.isNotFound {}
+      }
+    } catch  where error.isNotFound || error.isProcessGone {}
+    return false
+  }
+
   /// Waits until it has ended, for `limit` at most.
   /// - Returns: whether it has.
   public func waitUntilEnd(atMost limit: Interval) throws(SystemError) -> Bool {

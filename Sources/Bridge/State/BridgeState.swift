@@ -63,8 +63,11 @@ public struct BridgeState: ~Copyable {
   /// Whether a process serves the bridge.
   public var isServed: Bool { get throws(SystemError) { try FileLock.isHeld(path: serverLock) } }
 
-  /// The process that serves the bridge; nil where none does, or one of another PID namespace.
-  var visibleServer: Int32? { get throws(SystemError) { try FileLock.holder(path: serverLock) } }
+  /// Whether it is this process that serves the bridge, as the file of the lock tells that it has open.
+  func isServed(by process: borrowing RunningProcess) throws(SystemError) -> Bool {
+    guard try isServed else { return false }
+    return try process.hasOpen(serverLock)
+  }
 
   private func makeFolder() throws(SystemError) {
     let parent = folder[..<(folder.lastIndex(of: "/") ?? folder.startIndex)]

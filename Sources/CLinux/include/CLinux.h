@@ -17,6 +17,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -410,10 +411,11 @@ static inline int clinux_raise_descriptor_limit(uint64_t *limit) {
   return 0;
 }
 
-/// The device and inode numbers of what `path` names, without following a link at its end.
-static inline int clinux_path_identity(const char *path, uint64_t *device, uint64_t *inode, uint32_t *mode) {
+/// The device and inode numbers of what `path` names, following a link at its end or not.
+static inline int clinux_path_identity(
+    const char *path, bool follows, uint64_t *device, uint64_t *inode, uint32_t *mode) {
   struct stat status;
-  if (lstat(path, &status) != 0) return -1;
+  if ((follows ? stat : lstat)(path, &status) != 0) return -1;
   *device = status.st_dev, *inode = status.st_ino, *mode = status.st_mode;
   return 0;
 }

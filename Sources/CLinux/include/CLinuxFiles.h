@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -45,9 +44,5 @@ static inline ssize_t clinux_read_at(int descriptor, const void *regions, int co
 
 /// Takes a file's lock, waiting for it or not (EWOULDBLOCK). Returns 0 or -1.
 static inline int clinux_lock_file(int file, int waits) { return flock(file, waits ? LOCK_EX : LOCK_EX | LOCK_NB); }
-
-/// The parts of a device's number (makedev(3)).
-static inline unsigned clinux_device_major(uint64_t device) { return major(device); }
-static inline unsigned clinux_device_minor(uint64_t device) { return minor(device); }
 
 #endif

@@ -4,8 +4,7 @@ import Testing
 extension SystemTests {
   /// The unit that is shipped, run by a real systemd, which is the first process of a namespace.
   @Suite(
-    .serialized, Requirement.root, Requirement.culvert,
-    Requirement.installed("/lib/systemd/systemd", "systemctl", "pgrep"))
+    .serialized, Requirement.root, Requirement.culvert, Requirement.installed("/lib/systemd/systemd", "systemctl"))
   struct BridgeUnitTests {
     /// A host whose service manager knows the unit and empty targets, and where culvert is installed.
     private final class ManagedHost {
@@ -40,7 +39,9 @@ extension SystemTests {
       /// Runs a command of the shell among the manager's processes.
       @discardableResult
       func run(_ command: String) throws -> String {
-        let first = try Program.run("pgrep", "-P", "\(manager.processID)")
+        let children = "/proc/\(manager.processID)/task/\(manager.processID)/children"
+        let first = try Program.run(
+          "bash", "-c", "until read -r -d ' ' first <\(children); do sleep 0.02; done; echo $first")
         return try Program.run(
           "nsenter", "--target", first, "--pid", "--mount", "--net", "--cgroup", "bash", "-c", command)
       }
