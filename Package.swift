@@ -50,9 +50,9 @@ let package = Package(
     .target(
       name: "HostSockets", dependencies: ["Primitives", "Buffers", "Netstack", "LinuxSystem", "CLinux"],
       swiftSettings: settings),
-    .target(name: "CPcap"),
+    .target(name: "CPcap", dependencies: ["CLinux"]),
     .target(name: "Capture", dependencies: ["Primitives", "Wire", "LinuxSystem", "CPcap"], swiftSettings: settings),
-    .target(name: "CNftables"),
+    .target(name: "CNftables", dependencies: ["CLinux"]),
     .target(name: "Nftables", dependencies: ["CNftables", "LinuxSystem", "Primitives"], swiftSettings: settings),
     // A program of its own, since it may be setuid: nothing that it does not need is in it.
     .target(

@@ -1,8 +1,8 @@
 #include "CNftables.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <string.h>
+
+#include "CLinuxLibrary.h"
 
 /// libnftables' functions: what each returns, its name, its parameters and how they are handed on.
 #define FUNCTIONS(F) \
@@ -23,25 +23,16 @@ FUNCTIONS(PLACE)
 FUNCTIONS(CALL)
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static char failure[256];
-
-static void *find(void *library, const char *name) {
-  void *place = dlsym(library, name);
-  if (!place && !failure[0]) strncpy(failure, dlerror(), sizeof failure - 1);
-  return place;
-}
+static struct clinux_library library;
 
 static void load(void) {
-  void *library = dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
-    strncpy(failure, dlerror(), sizeof failure - 1);
-    return;
-  }
-#define FIND(result, name, parameters, arguments) name##_place = (typeof(name##_place))find(library, "nft_" #name);
+  clinux_library_load(&library, (const char *const[]){"libnftables.so.1", NULL});
+#define FIND(result, name, parameters, arguments) \
+  name##_place = (typeof(name##_place))clinux_library_find(&library, "nft_" #name);
   FUNCTIONS(FIND)
 }
 
 const char *cnft_load(void) {
   pthread_once(&once, load);
-  return failure[0] ? failure : NULL;
+  return library.failure[0] ? library.failure : NULL;
 }

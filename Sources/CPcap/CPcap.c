@@ -1,8 +1,8 @@
 #include "CPcap.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <string.h>
+
+#include "CLinuxLibrary.h"
 
 /// libpcap's functions: what each returns, its name, its parameters and how they are handed on.
 #define FUNCTIONS(F) \
@@ -30,27 +30,17 @@ FUNCTIONS(PLACE)
 FUNCTIONS(CALL)
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static char failure[256];
-
-static void *find(void *library, const char *name) {
-  void *place = dlsym(library, name);
-  if (!place && !failure[0]) strncpy(failure, dlerror(), sizeof failure - 1);
-  return place;
-}
+static struct clinux_library library;
 
 static void load(void) {
   // Debian's name, and everybody else's.
-  void *library = dlopen("libpcap.so.0.8", RTLD_NOW | RTLD_LOCAL);
-  if (!library) library = dlopen("libpcap.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (!library) {
-    strncpy(failure, dlerror(), sizeof failure - 1);
-    return;
-  }
-#define FIND(result, name, parameters, arguments) name##_place = (typeof(name##_place))find(library, "pcap_" #name);
+  clinux_library_load(&library, (const char *const[]){"libpcap.so.0.8", "libpcap.so.1", NULL});
+#define FIND(result, name, parameters, arguments) \
+  name##_place = (typeof(name##_place))clinux_library_find(&library, "pcap_" #name);
   FUNCTIONS(FIND)
 }
 
 const char *cpcap_load(void) {
   pthread_once(&once, load);
-  return failure[0] ? failure : NULL;
+  return library.failure[0] ? library.failure : NULL;
 }

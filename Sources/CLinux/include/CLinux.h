@@ -43,6 +43,7 @@
 
 #include "CLinuxCapture.h"
 #include "CLinuxFiles.h"
+#include "CLinuxLibrary.h"
 #include "CLinuxMemory.h"
 #include "CLinuxMessages.h"
 #include "CLinuxNamespace.h"

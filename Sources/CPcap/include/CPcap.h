@@ -2,7 +2,8 @@
 // module leaves out.
 //
 // Loaded, not linked: Debian's brings eight libraries with it, which would cost every instance more than a megabyte, and
-// an instance that captures nothing needs none of them. Each function here is that of libpcap without the `c` of its name, and may be called once `cpcap_load` has succeeded.
+// an instance that captures nothing needs none of them. Each function here is that of libpcap without the `c` of its
+// name, and may be called once `cpcap_load` has succeeded.
 
 #ifndef CPCAP_H
 #define CPCAP_H
