@@ -76,6 +76,72 @@ import Testing
     #expect(try contents() == "allow virbr0\ndeny lab1\n")
   }
 
+  @Test func `a bridge whose name begins another's has a line of its own`() throws {
+    for bridge in ["lab10", "lab1"] { try #require(try AccessGrant(of: bridge, in: path)).make() }
+    for bridge in ["lab10", "lab1"] { #expect(try AccessGrant(of: bridge, in: path) == nil, "\(bridge)") }
+  }
+
+  @Test(arguments: [true, false])
+  func `of several bridges the last takes the list that was made for one of them`(hasFolder: Bool) throws {
+    if hasFolder { try FileSystem.makeFolder("\(folder.path)/qemu") }
+    var grants: [AccessGrant] = []
+    for bridge in ["bridge0", "lab0", "lab1"] {
+      let grant = try #require(try AccessGrant(of: bridge, in: path))
+      try grant.make()
+      grants.append(grant)
+    }
+    for grant in grants.prefix(2) {
+      try grant.takeBack()
+      let left = try contents()
+      try grant.takeBack()
+      #expect(try contents() == left)
+    }
+    #expect(try AccessGrant(of: "bridge0", in: path) != nil)
+    #expect(try AccessGrant(of: "lab1", in: path) == nil)
+    let text = try contents()
+    try grants[2].takeBack()
+    #expect(FileSystem.exists("\(folder.path)/qemu") == hasFolder)
+    #expect(!FileSystem.exists(path))
+    guard hasFolder else { return }
+    // What somebody has written meanwhile stays, and nothing else.
+    try FileSystem.write(text + "allow virbr0\n", to: path)
+    try grants[2].takeBack()
+    #expect(try contents() == "allow virbr0\n")
+  }
+
+  @Test func `a folder that was there stays, and so does one that others use meanwhile`() throws {
+    try FileSystem.makeFolder("\(folder.path)/qemu")
+    var grant = try #require(try AccessGrant(of: "bridge0", in: path))
+    try grant.make()
+    try grant.takeBack()
+    #expect(try FileSystem.names(in: "\(folder.path)/qemu") == [])
+    try FileSystem.removeFolder("\(folder.path)/qemu")
+    grant = try #require(try AccessGrant(of: "bridge0", in: path))
+    try grant.make()
+    try FileSystem.write("", to: "\(folder.path)/qemu/other.conf")
+    try grant.takeBack()
+    #expect(try FileSystem.names(in: "\(folder.path)/qemu") == ["other.conf"])
+  }
+
+  @Test(.needsRoot) func `a list keeps its owner`() throws {
+    try list("allow virbr0\n")
+    try shell("chown 65534:65533 \(path)")
+    let grant = try #require(try AccessGrant(of: "bridge0", in: path))
+    try grant.make()
+    #expect(try shell("stat -c %u:%g \(path)") == "65534:65533\n")
+    try grant.takeBack()
+    #expect(try shell("stat -c %u:%g \(path)") == "65534:65533\n")
+  }
+
+  @Test func `a list that our helper does not understand gets the line all the same`() throws {
+    try list("permit virbr0\n")
+    let grant = try #require(try AccessGrant(of: "bridge0", in: path))
+    try grant.make()
+    #expect(try contents() == "permit virbr0\n" + Self.block)
+    try grant.takeBack()
+    #expect(try contents() == "permit virbr0\n")
+  }
+
   @Test func `a beginning without an end is left to who has changed it`() throws {
     try list("")
     let grant = try #require(try AccessGrant(of: "bridge0", in: path))

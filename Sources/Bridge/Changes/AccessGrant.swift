@@ -60,32 +60,45 @@ public struct AccessGrant: Codable, Hashable, Sendable {
   func make() throws(SystemError) {
     if makesFolder, !FileSystem.exists(Self.folder(of: path)) { try FileSystem.makeFolder(Self.folder(of: path)) }
     let text = FileSystem.exists(path) ? try Self.read(path) : ""
-    guard !text.contains(opening) else { return }
+    guard !text.contains(opening + "\n") else { return }
     try write(text + (endsLine ? "\n" : "") + "\(opening)\nallow \(bridge)\n\(closing)\n")
   }
 
   /// Removes what stands between the marks, and the file and its folder where they were made for it and nothing else is
-  /// in them.
+  /// in them. Where another bridge's lines are still in it, that is left to the last bridge, by a line that says so.
   func takeBack() throws(SystemError) {
     try FileSystem.removeReplacement(of: path)
-    guard FileSystem.exists(path) else { return try removeFolder() }
+    guard FileSystem.exists(path) else { return try removeFolder(isOurs: makesFolder) }
     let text = try Self.read(path)
     var rest = Self.removing(from: opening, to: closing, in: text)
     if rest != text, endsLine, rest.hasSuffix("\n") { rest.removeLast() }
-    if rest.isEmpty && makesFile {
+    var (isFileOurs, isFolderOurs) = (makesFile, makesFolder)
+    for hasFolder in [false, true] where rest.hasPrefix(Self.legacy(withFolder: hasFolder)) {
+      rest.removeFirst(Self.legacy(withFolder: hasFolder).count)
+      (isFileOurs, isFolderOurs) = (true, isFolderOurs || hasFolder)
+    }
+    if isFileOurs && rest.contains(Self.beginning) {
+      rest = Self.legacy(withFolder: isFolderOurs) + rest
+    } else if isFileOurs && rest.isEmpty {
       try FileSystem.unlink(path)
-      return try removeFolder()
+      return try removeFolder(isOurs: isFolderOurs)
     }
     if rest != text { try write(rest) }
   }
 
-  private func removeFolder() throws(SystemError) {
-    guard makesFolder, FileSystem.exists(Self.folder(of: path)) else { return }
+  private func removeFolder(isOurs: Bool) throws(SystemError) {
+    guard isOurs, FileSystem.exists(Self.folder(of: path)) else { return }
     do throws(SystemError) { try FileSystem.removeFolder(Self.folder(of: path)) } catch  where error.isNotEmpty {}
   }
 
-  private var opening: String { "# begin of what culvert has added for \(bridge)" }
+  private static let beginning = "# begin of what culvert has added for "
+  private var opening: String { Self.beginning + bridge }
   private var closing: String { "# end of what culvert has added for \(bridge)" }
+
+  /// The list's first line, where the bridge for which it was made has gone before others.
+  private static func legacy(withFolder hasFolder: Bool) -> String {
+    "# culvert has made this list\(hasFolder ? " and its folder" : "")\n"
+  }
 
   /// The text without the lines from one mark to the other. An opening without an end stays: what follows may be
   /// somebody's.
