@@ -179,7 +179,7 @@ struct BridgeLook: ~Copyable {
     if network.needsServer && !isServed {
       problems.append("nobody serves \(bridge): its process has ended; 'culvert bridge up' goes on with it")
     }
-    problems += try forwardingProblems() + addressProblems(network)
+    problems += try forwardingProblems(network) + addressProblems(network)
     if let firewall, status.rules.isEmpty {
       problems.append("the table inet \(firewall.table) is gone: guests do not get outside")
     }
@@ -195,10 +195,12 @@ struct BridgeLook: ~Copyable {
     return problems + hardwareProblems(status.ports)
   }
 
-  private func forwardingProblems() throws -> [String] {
+  private func forwardingProblems(_ network: BridgeNetwork) throws -> [String] {
     guard let uplink else { return [] }
-    return try [bridge, uplink].compactMap { name in
-      let parameter = KernelParameter.ofInterface(name, "ipv4", "forwarding")
+    var parameters = [bridge, uplink].map { KernelParameter.ofInterface($0, "ipv4", "forwarding") }
+    // For IPv6 there is one switch, of all interfaces.
+    if network.ipv6Prefix != nil { parameters.append(.ofInterface("all", "ipv6", "forwarding")) }
+    return try parameters.compactMap { parameter in
       guard let value = try parameter.value(), value != "1" else { return nil }
       return "forwarding is off: \(parameter) is \(value); 'sysctl -w \(parameter)=1' switches it on"
     }
