@@ -121,7 +121,9 @@ let package = Package(
       name: "NftablesTests", dependencies: ["Nftables", "LinuxSystem", "Primitives"], swiftSettings: settings),
     .testTarget(
       name: "BridgeTests",
-      dependencies: ["Bridge", "Nftables", "LinuxSystem", "RouteNetlink", "Netstack", "Wire", "Primitives"],
+      dependencies: [
+        "Bridge", "Configuration", "Nftables", "LinuxSystem", "RouteNetlink", "Netstack", "Wire", "Primitives",
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "CaptureTests", dependencies: ["Capture", "Wire", "LinuxSystem", "Primitives"], swiftSettings: settings),
