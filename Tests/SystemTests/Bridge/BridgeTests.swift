@@ -121,15 +121,20 @@ extension SystemTests {
     @Test func `what does not fit the host is refused in one line, and changes nothing`() throws {
       let world = try BridgeWorld()
       try world.run(
-        "ip link add lan0 type bridge; ip address add 10.1.1.1/24 dev lan0; ip link add odd0 type veth peer name odd1")
+        """
+        ip link add lan0 type bridge; ip address add 10.1.1.1/24 dev lan0; ip link add lan1 type bridge
+        ip link add odd0 type veth peer name odd1; ip link set odd1 master lan1
+        """)
       let before = try world.state()
       for (options, words) in [
         (["--bridge", "odd0"], "odd0 is there and no bridge (veth)"),
         (["--bridge", "lan0"], "lan0 is there with the address 10.1.1.1/24"),
-        (["--uplink", "eth7"], "there is no interface 'eth7'"),
+        (["--uplink", "eth7"], "there is no interface 'eth7'"), (["--uplink", "lo"], "lo leads nowhere"),
+        (["--bridge", "lan1", "--uplink", "odd1"], "odd1 is a port of lan1"),
         (["--address", "172.16.0.200/24"], "is a part of the network of wlo1"),
         (["--address", "10.1.0.1/16"], "is a part of the network of lan0"),
         (["--port", "tap7"], "there is no interface 'tap7'"), (["--port", "wlo1"], "wlo1 is the uplink"),
+        (["--port", "odd1"], "odd1 is part of another interface"),
       ] {
         let program = try Program(world.launcher + [Requirement.culvertPath, "bridge", "up"] + options)
         #expect(try program.waitForExit(seconds: 10) == .status(1))
@@ -144,7 +149,7 @@ extension SystemTests {
 
     @Test func `a bridge that was there is used and stays`() throws {
       let world = try BridgeWorld()
-      try world.run("ip link add bridge0 type bridge; ip link set bridge0 up")
+      try world.makeBridge("bridge0")
       let before = try world.state()
       let bridge = try world.up()
       #expect(try world.run("ip address show dev bridge0").contains("192.168.1.101/24"))
@@ -155,14 +160,21 @@ extension SystemTests {
 
     @Test func `who may not change the network is told so in one line`() throws {
       let world = try BridgeWorld()
-      let program = try Program(
-        world.launcher + [
-          "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", Requirement.culvertPath,
-          "bridge", "up",
-        ])
-      #expect(try program.waitForExit(seconds: 10) == .status(1))
-      let text = try program.errors.textAtEnd(seconds: 5)
-      #expect(text.contains("root") && text.split(separator: "\n").count == 1, "\(text)")
+      #expect(
+        try world.bridge("up", "--bridge", "lab0", "--address", "10.7.0.1/24", "--dhcp", "none").status == .status(0))
+      let before = try world.state()
+      for words in [["up"], ["down", "lab0"]] {
+        let program = try Program(
+          world.launcher + [
+            "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all",
+            Requirement.culvertPath, "bridge",
+          ] + words)
+        #expect(try program.waitForExit(seconds: 10) == .status(1))
+        let text = try program.errors.textAtEnd(seconds: 5)
+        #expect(text.hasSuffix("to change the host's network takes root, or CAP_NET_ADMIN and CAP_NET_RAW"), "\(text)")
+        #expect(text.split(separator: "\n").count == 1, "\(text)")
+      }
+      try expect(world, toBeAs: before)
     }
   }
 }

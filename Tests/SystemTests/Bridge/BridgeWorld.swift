@@ -40,9 +40,9 @@ final class BridgeWorld: Sendable {
     try keeper.output.wait(seconds: 10, "the host's namespace") { $0 == "ready" ? () : nil }
   }
 
-  /// Takes the uplink away and gives the host another of the same name.
-  func replaceUplink() throws {
-    try run("ip link delete wlo1")
+  /// Takes the uplink away, if it is there, and gives the host another of the same name.
+  func replaceUplink(isThere: Bool = true) throws {
+    if isThere { try run("ip link delete wlo1") }
     try Self.makeUplink(network, outside)
   }
 
@@ -56,6 +56,15 @@ final class BridgeWorld: Sendable {
       ip route add default via \(outsideAddress)
       until ip -6 route show table local | grep -q 'fe80.* dev wlo1' && ip link show wlo1 | grep -q 'state UP'
       do sleep 0.02; done
+      """)
+  }
+
+  /// Makes a bridge of somebody's, which is up and has settled: IPv6 has given it its address.
+  func makeBridge(_ name: String) throws {
+    try run(
+      """
+      ip link add \(name) type bridge; ip link set \(name) up
+      until ip -6 route show table local | grep -q 'fe80.* dev \(name)'; do sleep 0.02; done
       """)
   }
 

@@ -239,9 +239,16 @@ extension SystemTests {
         try refusal(world, "tap:tap0")
           == "culvert: the host's own way outside leads through lan0: its guests have their network from there already, "
           + "which no second DHCP server is to disturb; 'culvert serve --mode user' gives a guest one of its own")
-      let up = try world.bridge(
-        "up", "--bridge", "lan0", "--address", "\(BridgeWorld.uplinkAddress)/24", "--uplink", "none")
-      #expect(up.status == .status(1) && up.text.contains("own way outside leads through lan0"), "\(up)")
+      let address = "\(BridgeWorld.uplinkAddress)/24"
+      for option in ["--uplink", "--dhcp"] {
+        let up = try world.bridge("up", "--bridge", "lan0", "--address", address, option, "none")
+        #expect(up.status == .status(1) && up.text.contains("own way outside leads through lan0"), "\(up)")
+      }
+      try expect(world, toBeAs: before)
+      // With neither it is no server, and no way outside of its own.
+      let up = try world.bridge("up", "--bridge", "lan0", "--address", address, "--uplink", "none", "--dhcp", "none")
+      #expect(up.status == .status(0), "\(up)")
+      #expect(try world.bridge("down", "lan0").text == "lan0 is down")
       try expect(world, toBeAs: before)
       let user = try world.serve("--mode", "user", "tap:tap0")
       try end(user)
