@@ -74,6 +74,8 @@ extension SystemTests {
           $0.contains("there is no address left for 52:54:00:12:34:58") ? () : nil
         }
         #expect(try refused.waitForExit(seconds: 20) == .status(1))
+        // It has asked three times, and that is said once.
+        #expect(bridge.errors.text.components(separatedBy: "there is no address left").count == 2)
       }
       try first.run(ask)
       try refuse(killed)
