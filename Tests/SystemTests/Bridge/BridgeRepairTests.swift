@@ -95,8 +95,9 @@ extension SystemTests {
       let said = bridge.errors.count
       try world.replaceUplink(isThere: false)
       try wait(bridge, from: said, for: "set net.ipv4.conf.wlo1.forwarding to 1")
+      let mended = bridge.errors.count
       try world.run("ip link delete wlo1")
-      try wait(bridge, from: said, for: line)
+      try wait(bridge, from: mended, for: line)
       #expect(occurrences(line, in: bridge) == 2)
     }
 

@@ -81,12 +81,17 @@ extension SystemTests {
 
     @Test func `with IPv6 a host that takes routers' word still does, and the bridge has its own`() throws {
       let world = try BridgeWorld()
-      try world.run("echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
+      try world.run(
+        """
+        ip link add lan0 type bridge; cd /proc/sys/net/ipv6/conf
+        echo 0 >lan0/accept_ra; echo 1 >default/disable_ipv6
+        """)
       let before = try world.state()
       let bridge = try world.up("--ipv6", "fd00:7::/64")
       #expect(try world.run("ip -o address show dev bridge0").contains("inet6 fd00:7::1/64"))
       for (name, value) in [
-        ("bridge0/disable_ipv6", "0"), ("bridge0/accept_ra", "0"), ("wlo1/accept_ra", "2"), ("all/forwarding", "1"),
+        ("bridge0/disable_ipv6", "0"), ("bridge0/accept_ra", "0"), ("all/forwarding", "1"),
+        ("wlo1/accept_ra", "2"), ("lan0/accept_ra", "0"),
       ] {
         #expect(try parameter(world, "ipv6/conf/\(name)") == value, "\(name)")
       }

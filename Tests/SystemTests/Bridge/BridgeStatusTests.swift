@@ -97,7 +97,10 @@ extension SystemTests {
       #expect(
         try problems(world)
           == ["nobody serves bridge0: its process has ended; 'culvert bridge up' goes on with it"])
-      #expect(try world.bridge("down").status == .status(0))
+      let next = try world.up("--uplink", "none")
+      #expect(try world.bridge("status").text.contains("served by process \(next.processID)\n"))
+      #expect(try problems(world) == ["none"])
+      #expect(try world.bridge("down").text == "bridge0 is down")
       #expect(try world.bridge("up", "--uplink", "none", "--dhcp", "none").status == .status(0))
       #expect(try problems(world) == ["none"])
     }

@@ -35,6 +35,7 @@ extension SystemTests {
       try #require(try !world.outside.run("ip route").contains("192.168.1."))
       #expect(try world.run("cat /etc/qemu/bridge.conf").contains("\nallow bridge0\n"))
       #expect(try world.bridge("down").status == .status(0))
+      #expect(try !bridge.isRunning)
       #expect(try bridge.waitForExit(seconds: 5) == .status(0))
       for guest in [first, second] { try world.remove(guest) }
       try expect(world, toBeAs: before)
