@@ -117,7 +117,11 @@ extension SystemTests {
       let machine = try Program(
         world.launcher + [
           "bash", "-c",
-          "while printf '\(frame)' 0; do sleep 0.05; done | socat -u - TUN,tun-name=tap0,tun-type=tap,iff-no-pi",
+          // The device's holder is what is ended, and the rest ends with its pipe.
+          """
+          exec socat -u - TUN,tun-name=tap0,tun-type=tap,iff-no-pi \
+            < <(while printf '\(frame)' 0; do sleep 0.05; done)
+          """,
         ])
       try world.run("until bridge fdb show brport tap0 | grep -q 02:00:00:00:00:05; do sleep 0.05; done")
       let status = try world.bridge("status").text
