@@ -202,7 +202,8 @@ extension RecordedCall: CustomStringConvertible {
   var description: String {
     switch self {
     case .connect(let flow, let destination, let marks):
-      "host.connect(\(flow), to: \(destination), hop limit \(marks.hopLimit), DSCP \(marks.dscp))"
+      "host.connect(\(flow), to: \(destination), hop limit \(marks.hopLimit), DSCP \(marks.dscp)"
+        + "\(marks.mayFragment ? "" : ", in one piece"))"
     case .connectService(let flow, let service): "host.connect(\(flow), to: \(service.name))"
     case .openPair(let one, let other): "host.openPair(\(one), \(other))"
     case .finishConnecting(let flow): "host.finishConnecting(\(flow))"
