@@ -129,7 +129,87 @@ struct RedactionTests {
       ? remote(7) : Endpoint(IPAddress(IPv6Address(high: 0x2001_0db8 << 32, low: 7)), port: 80)
   }
 
+  @Test func `what others than the network's resolver are asked, and say, at the port of DNS`() throws {
+    try check { lab in
+      let stranger = remote(7, port: 53)
+      lab.setWorld { world in
+        world.datagramServices[stranger] = .answers(Self.message(300))
+        world.defaultService = RemoteService(echoes: true)
+      }
+      lab.guest.sendUDP(Self.message(300), from: 5000, to: stranger)
+      let connection = lab.guest.connect(to: stranger)
+      connection.write(Self.message(500))
+      connection.finish()
+      lab.run(for: .seconds(5)) { connection.isFinished }
+    }
+  }
+
+  @Test func `a flow of the resolver's is seen until it is closed`() {
+    var redactor = Redactor(NetworkSettings(), key: (1, 2))
+    redactor.resolvers = [remote(1, port: 53)]
+    let flow = FlowID(index: 1, generation: 1)
+    for call in [
+      RecordedCall.connect(flow, to: remote(1, port: 53), PacketMarks()),
+      .openDatagrams(flow, .ipv4, destination: remote(1, port: 53), preferredPort: 0), .openPair(flow, flow),
+    ] {
+      redactor.note(call)
+      #expect(redactor.isVisible(flow))
+      redactor.note(.close(flow, abortively: false))
+      #expect(!redactor.isVisible(flow))
+    }
+    redactor.note(.connect(flow, to: remote(2, port: 53), PacketMarks()))
+    #expect(!redactor.isVisible(flow))
+  }
+
+  /// A packet around `body`, of a protocol and in a frame of a type.
+  private static func packet(_ proto: UInt8, _ body: [UInt8], etherType: [UInt8] = [8, 0]) -> [UInt8] {
+    var bytes = frame(.udp(PlainUDP(sourcePort: 1, destinationPort: 2, payload: Array(body.dropFirst(8)))))
+    bytes.replaceSubrange(34..., with: body)
+    bytes[23] = proto
+    bytes.replaceSubrange(12..<14, with: etherType)
+    return bytes
+  }
+
+  private static let quoted = Array(
+    frame(.udp(PlainUDP(sourcePort: 5000, destinationPort: 80, payload: message(40)))).dropFirst(14))
+  private static let header = [UInt8](repeating: 0, count: 7)
+
+  @Test(arguments: [
+    (packet(1, [3, 3] + header.dropFirst() + quoted), 14 + 20 + 8 + 28), (packet(1, [8] + header + message(40)), 42),
+    (packet(1, [13] + header + message(40)), 42), (packet(47, message(40)), 34),
+    (packet(17, message(40), etherType: [0x88, 0xcc]), 14),
+  ])
+  func `of a frame from a guest the headers stay, whatever it carries`(frame: [UInt8], kept: Int) {
+    #expect(Self.tells(frame))
+    let copy = redacted(frame)
+    #expect(!Self.tells(copy))
+    #expect(copy.count == frame.count)
+    // But for the checksum, which changes with what it covers.
+    #expect(copy.indices.prefix(kept).allSatisfy { copy[$0] == frame[$0] || 36...37 ~= $0 })
+  }
+
+  @Test func `a hash has eight bytes, and is another with another key`() {
+    let frame = Self.frame(.udp(PlainUDP(sourcePort: 5000, destinationPort: 80, payload: Self.message(100))))
+    let hashes = ([(1, 2), (1, 3), (0, 0)] as [(UInt64, UInt64)]).map { key in
+      var bytes = frame
+      var span = bytes.mutableSpan
+      Redactor(NetworkSettings(), key: key)
+        .redact(&span, FrameDescriptor(port: .first, headerLength: frame.count, byteCount: frame.count))
+      return Array(bytes[42..<50])
+    }
+    #expect(Set(hashes).count == 3)
+    #expect(hashes.allSatisfy { $0.suffix(4) != [0, 0, 0, 0] })
+  }
+
   // MARK: Checksums
+
+  @Test func `a sum that is left to the link, or that is not there, stays as it is`() {
+    var frame = Self.frame(.udp(PlainUDP(sourcePort: 5000, destinationPort: 80, payload: Self.message(100))))
+    #expect(redacted(frame)[40..<42] != frame[40..<42])
+    #expect(redacted(frame, checksum: .partial(start: 34, offset: 6))[40..<42] == frame[40..<42])
+    frame.replaceSubrange(40..<42, with: [0, 0])
+    #expect(redacted(frame)[40..<42] == [0, 0])
+  }
 
   /// A redacted copy of a frame.
   private func redacted(_ frame: [UInt8], checksum: ChecksumState = .unverified) -> [UInt8] {

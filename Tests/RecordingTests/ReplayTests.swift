@@ -53,6 +53,51 @@ struct ReplayTests {
     #expect(places.contains { (38..<42).contains($0) }, "\(places)")
     #expect(difference.inputs.count <= 11 && !difference.inputs.isEmpty)
     #expect(difference.inputs.last?.number == difference.input)
+    #expect(difference.frame == outcome.statistics.framesToGuest + 1)
+  }
+
+  @Test func `another seed shows where payload is replaced, too`() throws {
+    let records = RecordingBlocks.records(of: recordedConversation(redacted: true))
+    var decoder = RecordDecoder(records)
+    var head = try decoder.value(RecordingHead.self)
+    head.seed[0] ^= 1
+    var changed = RecordEncoder()
+    changed.put(head)
+    let outcome = try replay(RecordingBlocks.recording(of: changed.bytes + records[decoder.offset...]))
+    guard case .frame? = outcome.difference?.what else {
+      Issue.record("\(String(describing: outcome.difference))")
+      return
+    }
+  }
+
+  @Test func `the inputs of late are the one that is carried out and ten before it`() throws {
+    var bytes: [UInt8] = []
+    let recorder = Recorder(RecordingHead(settings: NetworkSettings(), seed: (1, 2, 3, 4))) { block, _ in
+      bytes += block
+      return true
+    }
+    for second in 1...15 { recorder.noteAdvance(to: Instant(nanoseconds: Int64(second) * 1_000_000_000)) }
+    recorder.finish()
+    let tape = ReplayTape(try RecordingReader(bytes: bytes), frames: nil)
+    for _ in 0..<15 {
+      #expect(tape.nextInput() == .advance)
+      _ = tape.arguments { _ throws(RecordingError) in () }
+    }
+    #expect(tape.recent.inputs.map(\.number) == Array(5...15))
+    #expect(tape.recent.inputs.allSatisfy { $0.delay == 1_000_000_000 && $0.words == "advance" })
+  }
+
+  @Test func `what is flushed is there to be read, though the recording goes on`() throws {
+    var bytes: [UInt8] = []
+    let recorder = Recorder(RecordingHead(settings: NetworkSettings(), seed: (1, 2, 3, 4))) { block, _ in
+      bytes += block
+      return true
+    }
+    recorder.noteAdvance(to: Instant(nanoseconds: 5))
+    #expect(try replay(bytes).statistics.inputCount == 0)
+    recorder.flush()
+    let outcome = try replay(bytes)
+    #expect(outcome.statistics.inputCount == 1 && outcome.end == .brokenOff)
   }
 
   @Test func `another answer of the host shows in the next call that comes of it`() throws {
