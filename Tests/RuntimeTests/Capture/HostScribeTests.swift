@@ -168,4 +168,32 @@ import Testing
     let start = family == .ipv4 ? 34 : 54
     #expect(Array(sent[2][(start + 4)...]) == [0x12, 0x34, 0, 9] + Array("ping!".utf8))
   }
+
+  @Test func `a datagram has the address that it came to, and only what was sent is shown`() throws {
+    let any = Endpoint(.any(.ipv6), port: 5000)
+    let sent = try frames { scribe in
+      // A socket of both families that is bound to no address.
+      scribe.beginDatagrams(Self.flow, local: any, remote: nil)
+      var list = FrameList(capacity: 1, byteCapacity: 64)
+      let isListed = list.append(Array("query".utf8).span, port: .first)
+      #expect(isListed)
+      let payload = PayloadSlice(frame: 0, offset: 0, count: 5)
+      let queries = [
+        OutgoingDatagram(payload: payload, destination: Self.remote, source: Self.local.address),
+        OutgoingDatagram(payload: payload, destination: Self.remote),
+        OutgoingDatagram(payload: payload, destination: Self.local),
+      ]
+      scribe.send(Self.flow, 2, of: queries.span, list.batch)
+      var answers = DatagramBatch(capacity: 1)
+      let isAppended = answers.append(Array("answer".utf8).span, from: Self.remote, to: Self.local.address)
+      #expect(isAppended)
+      scribe.receive(Self.flow, answers)
+    }
+    let (local, remote) = ([192, 0, 2, 7] as [UInt8], [198, 51, 100, 1] as [UInt8])
+    #expect(sent.map { Array($0[26..<34]) } == [local + remote, [0, 0, 0, 0] + remote, remote + local])
+    // What leaves the host comes from its hardware address, and what comes goes there.
+    let host = [2, 0, 0, 0, 0, 1] as [UInt8]
+    #expect(sent.map { Array($0[6..<12]) == host } == [true, true, false])
+    #expect(sent.map { Array($0[0..<6]) == host } == [false, false, true])
+  }
 }
