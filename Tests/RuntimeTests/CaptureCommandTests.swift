@@ -103,6 +103,47 @@ struct CaptureCommandTests {
     #expect(status == .status(1))
   }
 
+  @Test func `who the guest is can be said, of a replay and of what is inspected`() throws {
+    let folder = try TemporaryFolder()
+    let file = folder.path + "/a.pcap"
+    try makeCapture(file)
+    let stranger = ["--from-mac", "52:54:00:99:99:99"]
+    #expect(try run(["replay", "--quiet"] + stranger + [file]).text.hasPrefix("0 frames played, "))
+    let (text, _) = try run(["inspect"] + stranger + [file])
+    #expect(text.split(separator: "\n").allSatisfy { $0.contains(" < ") })
+    let (hardware, _) = try run(["inspect", "--hardware", file])
+    #expect(hardware.hasPrefix("0.000000 > 52:54:00:12:34:56 > "))
+  }
+
+  @Test func `a replay at the capture's speed takes as long as it did`() throws {
+    let folder = try TemporaryFolder()
+    let file = folder.path + "/a.pcap"
+    var writer = try CaptureWriter(path: file)
+    let frame = [UInt8](repeating: 2, count: 60)
+    for time in [0, 300_000_000, 400_000_000] as [Int64] {
+      try writer.append(CaptureRecord(time: time, originalLength: 60), frame.span)
+    }
+    try writer.flush()
+    for (speed, range) in [("real", 400...10_000), ("2", 200...10_000)] as [(String, ClosedRange<Int64>)] {
+      let start = MonotonicClock.now
+      let (_, exit) = try run(["replay", "--quiet", "--speed", speed, file])
+      let took = (MonotonicClock.now - start).nanoseconds / 1_000_000
+      #expect(exit == .status(0) && range.contains(took), "\(speed): \(took) ms")
+    }
+  }
+
+  @Test func `another seed gives other frames, which the text does not show`() throws {
+    let folder = try TemporaryFolder()
+    let file = folder.path + "/a.pcap"
+    try makeCapture(file)
+    let captures = try ["1", "1", "7"].enumerated().map { number, seed in
+      let output = "\(folder.path)/\(number).pcap"
+      #expect(try run(["replay", "--quiet", "--seed", seed, "--output", output, file]).exit == .status(0))
+      return try Data(contentsOf: URL(fileURLWithPath: output))
+    }
+    #expect(captures[0] == captures[1] && captures[0] != captures[2])
+  }
+
   @Test func `a file that is none is told in one line`() throws {
     let folder = try TemporaryFolder()
     let (empty, garbage, cut) = (folder.path + "/empty", folder.path + "/garbage", folder.path + "/cut")
