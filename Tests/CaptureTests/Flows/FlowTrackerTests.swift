@@ -79,6 +79,31 @@ private final class Conversation {
       ])
   }
 
+  @Test func `windows are as they are where one of the SYNs does not scale`() {
+    let talk = Conversation()
+    talk.segment(.syn, 1000, options: TCPOptions(windowScale: 2), at: 0, fromGuest: true)
+    talk.segment([.syn, .ack], 5000, 1001, at: 10, fromGuest: false)
+    talk.segment(.ack, 1001, 5001, at: 11, fromGuest: true)
+    #expect(talk.lines.last == "10.0.2.15:40000 > 10.0.2.2:80 TCP A seq 1 ack 1 win 1000")
+    // The window of a SYN that is sent again is not scaled either.
+    let again = Conversation()
+    again.shakeHands()
+    again.segment([.syn, .ack], 5000, 1001, options: TCPOptions(windowScale: 3), at: 12, fromGuest: false)
+    #expect(again.lines.last == "10.0.2.2:80 > 10.0.2.15:40000 TCP SA seq 0 ack 1 win 1000 wscale 3")
+  }
+
+  @Test func `echoes of timestamps count from the other end's first, and that of a SYN is nothing`() {
+    let talk = Conversation()
+    func options(_ value: UInt32, _ echo: UInt32) -> TCPOptions {
+      TCPOptions(timestamps: TCPTimestamps(value: value, echo: echo))
+    }
+    talk.segment(.syn, 1000, options: options(700, 0), at: 0, fromGuest: true)
+    talk.segment([.syn, .ack], 5000, 1001, options: options(90, 700), at: 10, fromGuest: false)
+    talk.segment(.ack, 1001, 5001, options: options(712, 90), at: 11, fromGuest: true)
+    talk.segment(.syn, 1000, options: options(720, 0), at: 12, fromGuest: true)
+    #expect(talk.lines.map { $0.split(separator: " ts ").last } == ["0 echo 0", "0 echo 0", "12 echo 0", "20 echo 0"])
+  }
+
   @Test func `a connection that was there before the capture begins with number 1, its windows as they are`() {
     let talk = Conversation()
     talk.segment([.ack, .psh], 7001, 9001, 10, at: 0, fromGuest: true)
@@ -144,6 +169,31 @@ private final class Conversation {
       ])
   }
 
+  @Test func `who has reset a connection counts, whatever an ICMP error has said of it`() {
+    let talk = Conversation()
+    talk.shakeHands()
+    let segment = FrameBuilder.tcp(
+      TCPHeader(sourcePort: 40_000, destinationPort: 80, sequenceNumber: SequenceNumber(1001), flags: .ack, window: 1))
+    talk.pass(
+      FrameBuilder.icmp(ICMPv4Header(fragmentationNeededFor: 1400), Array(segment[14...]), toGuest: true), at: 12,
+      fromGuest: false)
+    #expect(talk.flows.first?.hasSuffix(" fragmentation needed, says 10.0.2.2") == true)
+    talk.segment(.rst, 1001, at: 20, fromGuest: true)
+    #expect(talk.flows.first?.hasSuffix(" reset by the guest") == true)
+  }
+
+  @Test func `what was sent twice measures no round trip (RFC 6298)`() {
+    let talk = Conversation()
+    talk.segment(.syn, 1000, at: 0, fromGuest: true)
+    talk.segment([.syn, .ack], 5000, 1001, at: 10, fromGuest: false)
+    talk.segment(.ack, 1001, 5001, 100, at: 20, fromGuest: true)
+    talk.segment(.ack, 1001, 5001, 100, at: 220, fromGuest: true)
+    talk.segment(.ack, 5001, 1101, at: 221, fromGuest: false)
+    talk.segment(.ack, 1101, 5001, 100, at: 300, fromGuest: true)
+    talk.segment(.ack, 5001, 1201, at: 305, fromGuest: false)
+    #expect(talk.flows.first?.contains(" rtt up 0.005000/0.007500 down ") == true, "\(talk.flows)")
+  }
+
   @Test func `an echo has the time to its reply`() {
     let talk = Conversation()
     for (number, time) in [(UInt16(1), Int64(0)), (2, 100)] {
@@ -187,6 +237,27 @@ private final class Conversation {
     talk.pass(FrameBuilder.udp(from: 4000, to: 69, hex("0001 6100 6f6374657400")), at: 0, fromGuest: true)
     talk.pass(FrameBuilder.udp(from: 50_000, to: 4000, hex("0003 0001 616263"), toGuest: true), at: 1, fromGuest: false)
     #expect(talk.lines.last == "10.0.2.2:50000 > 10.0.2.15:4000 UDP length 7 TFTP data block 1 length 3")
+  }
+}
+
+/// What there is in a capture altogether.
+@Suite struct CaptureTotalsTests {
+  @Test func `frames and bytes on the wire are counted, from the first time to the latest`() {
+    var totals = CaptureTotals()
+    #expect(totals.line == "0 frames 0 bytes in 0.000000")
+    for (time, length) in [(Int64(5_000_000_000), 42), (7_500_000_000, 1514), (6_000_000_000, 60)] {
+      totals.begin(at: time)
+      totals.add(CaptureRecord(time: time, originalLength: length))
+    }
+    totals.begin(at: 4_000_000_000)
+    #expect(totals.line == "3 frames 1616 bytes in 2.500000")
+  }
+
+  @Test func `a time before the first is negative`() {
+    #expect(
+      [-1_500_000_000, -999, 0, 999, 1000].map { secondsText($0) } == [
+        "-1.500000", "0.000000", "0.000000", "0.000000", "0.000001",
+      ])
   }
 }
 

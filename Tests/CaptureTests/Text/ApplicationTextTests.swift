@@ -35,6 +35,29 @@ private func line(_ frame: [UInt8], flow: FlowReference? = nil) -> String {
         + #"CNAME www.example.com, A 93.184.216.34, TXT "a\x5cb""#)
   }
 
+  @Test(arguments: [
+    ("000f 0001 0000003c 0007 000a 026d78c014", "MX 10 mx.com"),
+    ("0021 0001 0000003c 000b 0001 0002 01bb 026878c014", "SRV 1 2 443 hx.com"),
+    ("001c 0001 0000003c 0010 20010db8000000000000000000000001", "AAAA 2001:db8::1"),
+    ("000c 0001 0000003c 0005 027078c014", "PTR px.com"), ("0001 0001 0000003c 0003 0a0002", "A 0a 00 02"),
+    ("0063 0003 0000003c 0002 abcd", "TYPE99 ab cd class 3"),
+  ])
+  func `a record has what its type says, and else its bytes`(record: String, words: String) {
+    let answer = hex(
+      "1234 8180 0001 0001 0000 0000 076578616d706c6503636f6d00 0001 0001 c00c \(record)")
+    let frame = FrameBuilder.udp(from: 53, to: 4000, answer, toGuest: true)
+    #expect(line(frame).hasSuffix(" DNS answer 0x1234 A? example.com is \(words)"), "\(line(frame))")
+  }
+
+  @Test(arguments: [
+    ("0029 04d0 0000 0000 0000", "EDNS 1232"), ("0029 04d0 0100 8000 0000", "EDNS 1232 upper code 1 DO"),
+    ("0029 04d0 0001 4000 0004 000a 0000", "EDNS 1232 version 1 option 10"),
+  ])
+  func `EDNS has its size, its version, its options and whether DNSSEC is asked for`(record: String, words: String) {
+    let frame = FrameBuilder.udp(from: 4000, to: 53, Self.query + hex("00" + record))
+    #expect(line(frame).hasSuffix(" A? example.com additional \(words)"), "\(line(frame))")
+  }
+
   @Test func `a DNS answer without records has its code, and who says so`() {
     let answer = hex(
       """
