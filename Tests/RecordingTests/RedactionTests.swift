@@ -66,6 +66,7 @@ struct RedactionTests {
       lab.setWorld { $0.echoResponders = [there] }
       lab.guest.ping(there, payload: Self.message(60))
       lab.guest.ping(IPAddress(lab.options.settings.ipv4Gateway), payload: Self.message(60))
+      lab.guest.ping(IPAddress(lab.options.settings.ipv6Gateway), payload: Self.message(60))
       lab.settle()
       // Nobody listens: the error quotes the datagram.
       lab.guest.sendUDP(Self.message(100), from: 5000, to: Endpoint(there, port: 9))

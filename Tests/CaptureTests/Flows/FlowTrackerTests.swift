@@ -232,11 +232,26 @@ private final class Conversation {
     #expect(talk.takeEnded().map { String($0.prefix(16)) } == ["UDP 10.0.2.15:3 "])
   }
 
+  @Test func `a connection stays known when one before it of the same ends makes room`() {
+    let talk = Conversation(capacity: 2)
+    talk.segment(.syn, 1000, at: 0, fromGuest: true)
+    talk.segment(.syn, 9000, at: 1, fromGuest: true)
+    talk.pass(FrameBuilder.udp(from: 1, to: 7, []), at: 2, fromGuest: true)
+    #expect(talk.takeEnded().count == 1)
+    talk.segment([.syn, .ack], 5000, 9001, at: 3, fromGuest: false)
+    #expect(talk.takeEnded() == [])
+    #expect(talk.flows.first?.contains(" up 1 frame 0 bytes down 1 frame ") == true)
+  }
+
   @Test func `ports of a TFTP transfer are known by its request`() {
     let talk = Conversation()
     talk.pass(FrameBuilder.udp(from: 4000, to: 69, hex("0001 6100 6f6374657400")), at: 0, fromGuest: true)
     talk.pass(FrameBuilder.udp(from: 50_000, to: 4000, hex("0003 0001 616263"), toGuest: true), at: 1, fromGuest: false)
     #expect(talk.lines.last == "10.0.2.2:50000 > 10.0.2.15:4000 UDP length 7 TFTP data block 1 length 3")
+    // Of another transfer as well.
+    talk.pass(FrameBuilder.udp(from: 4001, to: 69, hex("0001 6200 6f6374657400")), at: 2, fromGuest: true)
+    talk.pass(FrameBuilder.udp(from: 4001, to: 50_001, hex("0004 0001")), at: 3, fromGuest: true)
+    #expect(talk.lines.last == "10.0.2.15:4001 > 10.0.2.2:50001 UDP length 4 TFTP ack block 1")
   }
 }
 

@@ -113,11 +113,21 @@ private func line(_ frame: [UInt8], flow: FlowReference? = nil) -> String {
     #expect(line(frame, flow: flow).hasSuffix(" UDP length 4 TFTP ack block 1"))
   }
 
+  @Test func `a DHCP message tells how long the client has tried, and routes`() {
+    let fixed = hex("01 01 06 00 00000001 0003 0000") + [UInt8](repeating: 0, count: 16) + hex("525400123456")
+    let options = hex("63825363 350103 790c 0c ac10 0a000202 00 0a000203 ff")
+    let message = fixed + [UInt8](repeating: 0, count: 236 - fixed.count) + options
+    #expect(
+      line(FrameBuilder.udp(from: 68, to: 67, message)).hasSuffix(
+        " DHCP request xid 0x00000001 hardware 52:54:00:12:34:56 secs 3 "
+          + "routes 172.16.0.0/12 via 10.0.2.2, 0.0.0.0/0 via 10.0.2.3"))
+  }
+
   @Test func `a DHCPv6 message has its options, and those within them`() {
     let message = hex(
       """
       07 1c9a31 0002 000a 00030001525600000002 0007 0001 ff
-      0003 0028 00123456 0000a8c0 00010e00 0005 0018 fec00000000000000000000000000015 00015180 00015180
+      0003 0028 00123456 0000a8c0 00010e00 0005 0018 fec00000000000000000000000000015 00003840 00015180
       0017 0010 fec00000000000000000000000000003 0018 0008 0161047465737400 000d 0004 0002 6e6f
       """)
     let frame = FrameBuilder.udp(from: 547, to: 546, message, toGuest: true)
@@ -125,7 +135,7 @@ private func line(_ frame: [UInt8], flow: FlowReference? = nil) -> String {
       line(frame)
         == "10.0.2.2:547 > 10.0.2.15:546 UDP length \(message.count) DHCPv6 reply xid 0x1c9a31 "
         + "server 00:03:00:01:52:56:00:00:00:02 preference 255 IA_NA 0x00123456 t1 43200 t2 69120 "
-        + "[address fec0::15 preferred 86400 valid 86400] dns fec0::3 search a.test status 2 \"no\"")
+        + "[address fec0::15 preferred 14400 valid 86400] dns fec0::3 search a.test status 2 \"no\"")
   }
 
   @Test func `SACK blocks, options that are none and unusual flags are told`() {

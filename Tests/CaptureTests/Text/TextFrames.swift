@@ -92,6 +92,14 @@ enum TextFrames {
         """), "[fec0::15]:5000 > [fec0::2]:9 UDP length 3"
     ),
     (
+      "a datagram over IPv6 without a sum, which must not be",
+      hex(
+        """
+        \(up6) 60023f09 000b 11 40 fec00000000000000000000000000015 fec00000000000000000000000000002
+        1388 0009 000b 0000 616263
+        """), "[fec0::15]:5000 > [fec0::2]:9 UDP length 3 {no UDP checksum}"
+    ),
+    (
       "a SYN", syn,
       "10.0.2.15:35682 > 10.0.2.2:8080 TCP S seq 397979069 win 64240 mss 1460 sackOK ts 3845333278 echo 0 wscale 10"
     ),
