@@ -169,7 +169,7 @@ public enum BridgeSetup {
     guard let first = try state.read() else { return false }
     try BridgeError.checkPrivilege()
     try BridgeError.wrapping {
-      if let server = first.server, try state.isServed { try end(server, state) }
+      if let server = first.server { try end(server, state) }
     }
     // The server has taken down what it could.
     do {
