@@ -94,25 +94,21 @@ import Testing
     #expect(clock.time(of: now) < time + 3_601_000_000_000)
   }
 
+  /// TCP over IPv4 with 25 bytes, ten in a segment; the field has some sum.
+  private var superSegment: (bytes: [UInt8], FrameDescriptor) {
+    var frame = bytes(0, 14 + 20 + 20 + 25)
+    frame.replaceSubrange(12...14, with: [0x08, 0x00, 0x45])
+    (frame[23], frame[46]) = (6, 0x50)
+    let descriptor = FrameDescriptor(
+      port: .first, headerLength: 54, byteCount: frame.count, checksum: .partial(start: 34, offset: 16),
+      segmentation: Segmentation(kind: .tcp4, size: 10))
+    return (frame, descriptor)
+  }
+
   @Test func `a frame that stands for several segments is written as it is, or as these`() throws {
-    let folder = try TemporaryFolder()
-    for splits in [false, true] {
-      let path = "\(folder.path)/\(splits)"
-      let session = try CaptureSession(try plan(path) { $0.splitsSegments = splits }, loops: 1)
-      var tap = CaptureTap(session.feeds[0], at: MonotonicClock.now)
-      // TCP over IPv4 with 25 bytes, ten in a segment; the field has some sum.
-      var frame = bytes(0, 14 + 20 + 20 + 25)
-      frame.replaceSubrange(12...14, with: [0x08, 0x00, 0x45])
-      (frame[23], frame[46]) = (6, 0x50)
-      let descriptor = FrameDescriptor(
-        port: .first, headerLength: 54, byteCount: frame.count, checksum: .partial(start: 34, offset: 16),
-        segmentation: Segmentation(kind: .tcp4, size: 10))
-      tap.take(frame.span, as: descriptor)
-      session.stop()
-      var work = try CaptureWork(of: session, logger: Lines().logger(.info))
-      work.run()
-      let lengths = try LiveCaptureTests.frames(path).map(\.originalLength)
-      #expect(lengths == (splits ? [64, 64, 59] : [79]))
+    for (splits, lengths) in [(false, [79]), (true, [64, 64, 59])] {
+      let frames = try captured([superSegment]) { $0.splitsSegments = splits }
+      #expect(frames.map(\.originalLength) == lengths)
     }
   }
 
@@ -144,14 +140,8 @@ import Testing
   }
 
   @Test func `a filter chooses among the segments of a frame`() throws {
-    var frame = bytes(0, 14 + 20 + 20 + 25)
-    frame.replaceSubrange(12...14, with: [0x08, 0x00, 0x45])
-    (frame[23], frame[46]) = (6, 0x50)
-    let whole = FrameDescriptor(
-      port: .first, headerLength: 54, byteCount: frame.count, checksum: .partial(start: 34, offset: 16),
-      segmentation: Segmentation(kind: .tcp4, size: 10))
     for (filter, lengths) in [("len == 59", [59]), ("len == 64", [64, 64]), ("len == 79", [])] {
-      let frames = try captured([(frame, whole)]) { ($0.filter, $0.splitsSegments) = (filter, true) }
+      let frames = try captured([superSegment]) { ($0.filter, $0.splitsSegments) = (filter, true) }
       #expect(frames.map(\.originalLength) == lengths, "\(filter)")
     }
   }
